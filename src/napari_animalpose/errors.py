@@ -15,6 +15,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "FileFormatError",
+    "JobError",
     "ModelError",
     "OutputError",
     "VideoError",
@@ -44,6 +45,9 @@ class _PathError(AnimalPoseError):
         super().__init__(message)
         self.path = fspath(path)
 
+    def __reduce__(self) -> tuple[type[_PathError], tuple[str, str]]:
+        return type(self), (str(self), self.path)  # so that it survives pickling
+
 
 class FileFormatError(_PathError):
     """A label file that is missing, damaged or of an unknown format."""
@@ -55,6 +59,21 @@ class VideoError(_PathError):
 
 class OutputError(_PathError):
     """A result that cannot be written: no permission, no space, not a folder."""
+
+
+class JobError(AnimalPoseError):
+    """Work in a child process that failed; `kind` is the class of what went wrong.
+
+    `traceback` holds the child's traceback or its last lines of output, for reports.
+    """
+
+    def __init__(self, message: str, kind: str = "", traceback: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.traceback = traceback
+
+    def __reduce__(self) -> tuple[type[JobError], tuple[str, str, str]]:
+        return type(self), (str(self), self.kind, self.traceback)
 
 
 class CancelledError(Exception):

@@ -2,43 +2,42 @@
 
 `Poses` is the only thing that passes between the stages of the program. Rows are
 instances, sorted by video and frame; columns are numpy arrays. Reading never changes
-it; writing goes through `data.edits`, whose objects can be undone.
-
-A table of a million frames must take a dragged point as fast as a table of ten. So an
-edit replaces whole frames (`replace_frames`): where the number of instances in a frame
-stays the same the columns are overwritten in place, and where it changes the new rows
-lie in a side table until someone asks for whole columns.
+it; writing goes through `data.edits`, whose objects can be undone and cost what they
+change, not the length of the video (`data.store` says how).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from napari_animalpose.data.columns import (
+    COLUMNS,
+    Origin,
+    Visibility,
+    check_columns,
+    fill_column,
+    number_repeats,
+    rearrange_nodes,
+    visible_where_placed,
+)
 from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.data.store import (
+    MAX_FRAME,
+    Columns,
+    Ownership,
+    Store,
+    join_sorted,
+    pack,
+    pack_sorted,
+    unpack,
+)
 from napari_animalpose.errors import DataError
 
 __all__ = ["FrameKey", "Origin", "Poses", "Visibility"]
-
-
-class Origin(IntEnum):
-    """Who made an instance."""
-
-    USER = 0
-    PREDICTED = 1
-    CORRECTED = 2  # predicted, then moved or accepted by a person: counts as a label
-
-
-class Visibility(IntEnum):
-    """What a person or a network says about one point."""
-
-    MISSING = 0
-    OCCLUDED = 1  # has a position, is not seen
-    VISIBLE = 2
 
 
 class FrameKey(NamedTuple):
@@ -46,30 +45,6 @@ class FrameKey(NamedTuple):
 
     video: int
     frame: int
-
-
-class _Column(NamedTuple):
-    dtype: DTypeLike
-    per_node: tuple[int, ...] | None  # shape after (N, K), or None for one value a row
-    default: float
-
-
-_COLUMNS: Mapping[str, _Column] = {
-    "video": _Column(np.int32, None, 0),
-    "frame": _Column(np.int32, None, 0),
-    "track": _Column(np.int32, None, -1),
-    "origin": _Column(np.uint8, None, Origin.USER),
-    "xy": _Column(np.float32, (2,), np.nan),
-    "visibility": _Column(np.uint8, (), Visibility.MISSING),
-    "point_score": _Column(np.float32, (), np.nan),
-    "score": _Column(np.float32, None, np.nan),
-    "track_score": _Column(np.float32, None, np.nan),
-}
-
-
-def _pack(video: ArrayLike, frame: ArrayLike) -> NDArray[np.int64]:
-    """One sortable int64 for each (video, frame)."""
-    return (np.asarray(video, np.int64) << 32) | np.asarray(frame, np.int64)
 
 
 class Poses:
@@ -95,7 +70,7 @@ class Poses:
     coordinates are NaN; construction makes the two agree.
     """
 
-    __slots__ = ("_columns", "_keys", "_n_rows", "_overrides", "skeleton", "track_names")
+    __slots__ = ("_store", "skeleton", "track_names")
 
     def __init__(
         self,
@@ -103,13 +78,13 @@ class Poses:
         columns: Mapping[str, NDArray[Any]],
         track_names: Sequence[str] = (),
     ) -> None:
-        """Wrap columns that are already valid and sorted; use `from_arrays` otherwise."""
+        """Wrap columns that are already valid and sorted; use `from_arrays` otherwise.
+
+        The arrays stay the caller's: an edit of this table copies before it writes.
+        """
         self.skeleton = skeleton
         self.track_names = tuple(track_names)
-        self._columns = dict(columns)
-        self._keys: NDArray[np.int64] | None = None
-        self._overrides: dict[int, Poses] = {}
-        self._n_rows = len(self._columns["frame"])
+        self._store = Store(columns, Ownership.BORROWED)
 
     # ------------------------------------------------------------------ construction
     @classmethod
@@ -165,37 +140,40 @@ class Poses:
         Rows of one frame keep the order in which they are given.
         """
         frame = np.asarray(frame)
-        n_rows, n_nodes = len(frame), len(skeleton)
+        if frame.ndim != 1:
+            raise DataError(f"Expected frame of shape (N,); received shape {frame.shape}.")
+        placed = fill_column("xy", xy, len(frame), len(skeleton))
         given = {
             "video": video,
             "frame": frame,
             "track": track,
             "origin": origin,
-            "xy": xy,
+            "xy": placed,
             "point_score": point_score,
             "score": score,
             "track_score": track_score,
         }
         if visibility is None:
-            present = np.isfinite(np.asarray(xy, np.float32)).all(axis=-1)
-            visibility = np.where(present, Visibility.VISIBLE, Visibility.MISSING)
+            visibility = visible_where_placed(placed)
         given["visibility"] = visibility
         columns = {
-            name: _fill(name, values, n_rows, n_nodes) for name, values in given.items()
+            name: fill_column(name, given[name], len(frame), len(skeleton)) for name in COLUMNS
         }
-        _check(columns, skeleton, tuple(track_names))
+        check_columns(columns, skeleton, tuple(track_names))
         columns["xy"][columns["visibility"] == Visibility.MISSING] = np.nan
-        keys = _pack(columns["video"], columns["frame"])
+        keys = pack(columns["video"], columns["frame"])
         if np.any(keys[1:] < keys[:-1]):
             order = np.argsort(keys, kind="stable")
             columns = {name: column[order] for name, column in columns.items()}
-        return cls(skeleton, columns, track_names)
+        return _wrap(skeleton, Store(columns, Ownership.OWNED), track_names)
 
     @classmethod
     def concat(cls, tables: Iterable[Poses]) -> Poses:
         """Join tables of one skeleton; tracks of equal name become one.
 
         Within a frame, rows keep the order of the tables. At least one table is needed.
+        Where one table uses a name for several tracks they stay apart: the second of
+        that name joins the second of that name in the other tables.
 
         Raises
         ------
@@ -206,7 +184,7 @@ class Poses:
         if not tables:
             raise DataError("Expected at least one table of poses; received none.")
         skeleton = tables[0].skeleton
-        names: dict[str, int] = {}
+        names: dict[tuple[str, int], int] = {}
         tracks = []
         for table in tables:
             if table.skeleton.nodes != skeleton.nodes:
@@ -214,32 +192,32 @@ class Poses:
                     f"Expected the nodes {', '.join(skeleton.nodes)} in every table; received "
                     f"{', '.join(table.skeleton.nodes)}. Map the nodes onto one skeleton first."
                 )
-            renumber = np.array(
-                [names.setdefault(name, len(names)) for name in table.track_names] + [-1], np.int32
-            )
-            tracks.append(renumber[table.track])
+            numbers = [
+                names.setdefault(key, len(names)) for key in number_repeats(table.track_names)
+            ]
+            tracks.append(np.array([*numbers, -1], np.int32)[table.track])
         columns = {
-            name: np.concatenate([table.column(name) for table in tables]) for name in _COLUMNS
+            name: np.concatenate([table.column(name) for table in tables]) for name in COLUMNS
         }
         columns["track"] = np.concatenate(tracks)
-        keys = _pack(columns["video"], columns["frame"])
-        order = np.argsort(keys, kind="stable")
-        return cls(
-            skeleton, {name: column[order] for name, column in columns.items()}, tuple(names)
-        )
+        order = np.argsort(pack(columns["video"], columns["frame"]), kind="stable")
+        ordered = {name: column[order] for name, column in columns.items()}
+        return _wrap(skeleton, Store(ordered, Ownership.OWNED), [name for name, _ in names])
 
     # ----------------------------------------------------------------------- columns
     def column(self, name: str) -> NDArray[Any]:
-        """Return a whole column, read-only; the names are in the class docstring."""
-        self._merge_overrides()
-        view = self._columns[name].view()
+        """Return a whole column, read-only; the names are in the class docstring.
+
+        The array shares memory with this table and is valid until the next edit.
+        """
+        view = self._store.columns()[name].view()
         view.flags.writeable = False
         return view
 
     @property
     def columns(self) -> dict[str, NDArray[Any]]:
         """All columns by name, read-only, in the order of the class docstring."""
-        return {name: self.column(name) for name in _COLUMNS}
+        return {name: self.column(name) for name in COLUMNS}
 
     @property
     def video(self) -> NDArray[np.int32]:
@@ -292,7 +270,7 @@ class Poses:
         return np.asarray(self.origin != Origin.PREDICTED)
 
     def __len__(self) -> int:
-        return self._n_rows
+        return self._store.n_rows
 
     @property
     def n_nodes(self) -> int:
@@ -300,7 +278,7 @@ class Poses:
         return len(self.skeleton)
 
     def __repr__(self) -> str:
-        frames = len(self.frame_keys())
+        frames = len(self._store.frames())
         return (
             f"<Poses: {len(self)} instances of {self.n_nodes} nodes in {frames} frames, "
             f"{len(self.track_names)} tracks>"
@@ -315,7 +293,7 @@ class Poses:
             and len(self) == len(other)
             and all(
                 np.array_equal(self.column(name), other.column(name), equal_nan=True)
-                for name in _COLUMNS
+                for name in COLUMNS
             )
         )
 
@@ -327,44 +305,42 @@ class Poses:
 
         The result shares memory with this table and is valid until the next edit.
         """
-        key = int(_pack(video, frame))
-        if key in self._overrides:
-            return self._overrides[key]
-        start, stop = np.searchsorted(self._base_keys(), [key, key + 1])
-        return self._slice(int(start), int(stop))
+        if not 0 <= frame <= MAX_FRAME:
+            return self._wrap(self._store.frame(-1))
+        return self._wrap(self._store.frame((int(video) << 32) | int(frame)))
 
     def between(self, video: int, first: int, last: int) -> Poses:
         """Return the rows of frames `first` to `last`, both included.
 
-        Without pending edits in the range the result shares memory with this table.
+        Without pending edits in the range the result shares memory with this table and
+        is valid until the next edit.
         """
-        low, high = int(_pack(video, max(first, 0))), int(_pack(video, max(last, -1) + 1))
-        start, stop = (int(i) for i in np.searchsorted(self._base_keys(), [low, high]))
-        base = self._slice(start, stop)
-        pending = sorted(key for key in self._overrides if low <= key < high)
-        if not pending:
-            return base
-        block = base._empty_like().concat_same([self._overrides[key] for key in pending])
-        return base._with_frames(np.array(pending, np.int64), block)
+        low = (int(video) << 32) + max(int(first), 0)
+        high = (int(video) << 32) + min(max(int(last), -1), MAX_FRAME) + 1
+        return self._wrap(*self._store.between(low, max(low, high)))
+
+    def take_frames(self, frames: ArrayLike) -> Poses:
+        """Return a copy of the rows of some frames, (F, 2) of (video, frame), sorted."""
+        return self._wrap(self._store.take(pack_sorted(frames)), Ownership.OWNED)
 
     def frame_keys(self) -> NDArray[np.int64]:
         """Return all frames with rows as an int64 array (F, 2) of (video, frame), sorted."""
-        self._merge_overrides()
-        keys = np.unique(self._base_keys())
-        return np.stack([keys >> 32, keys & 0xFFFFFFFF], axis=1)
+        return unpack(self._store.frames())
 
     def frames(self, video: int = 0) -> NDArray[np.int32]:
         """Return the frames of one video that have rows, ascending, shape (F,)."""
-        rows = self.between(video, 0, np.iinfo(np.int32).max - 1)
-        return np.unique(rows.frame)
+        keys = self._store.frames()
+        start, stop = keys.searchsorted((int(video) << 32, (int(video) + 1) << 32)).tolist()
+        return (keys[start:stop] & 0xFFFFFFFF).astype(np.int32)
 
     def __iter__(self) -> Iterator[tuple[FrameKey, Poses]]:
-        """Yield every frame with its rows, in order."""
-        self._merge_overrides()
-        keys, starts = np.unique(self._base_keys(), return_index=True)
-        stops = np.append(starts[1:], len(self))
+        """Yield every frame with its rows, in order; valid until the next edit."""
+        columns = self._store.columns()
+        keys, starts = self._store.index()
+        stops = np.append(starts, len(self))[1:]
         for key, start, stop in zip(keys.tolist(), starts.tolist(), stops.tolist(), strict=True):
-            yield FrameKey(key >> 32, key & 0xFFFFFFFF), self._slice(start, stop)
+            rows = {name: column[start:stop] for name, column in columns.items()}
+            yield FrameKey(key >> 32, key & 0xFFFFFFFF), self._wrap(rows)
 
     # ----------------------------------------------------------------------- deriving
     def select(self, rows: ArrayLike) -> Poses:
@@ -373,29 +349,49 @@ class Poses:
         Row numbers may be in any order; the result is sorted by (video, frame) again.
         """
         rows = np.asarray(rows)
-        index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows.astype(np.intp)
-        keys = _pack(self.video[index], self.frame[index])
+        if rows.dtype == np.bool_:
+            if rows.shape != (len(self),):
+                raise ValueError(f"Expected a mask of shape {(len(self),)}; received {rows.shape}.")
+            rows = np.flatnonzero(rows)
+        index = rows.astype(np.intp)
+        keys = pack(self.video[index], self.frame[index])
         index = index[np.argsort(keys, kind="stable")]
-        columns = {name: self.column(name)[index] for name in _COLUMNS}
-        return Poses(self.skeleton, columns, self.track_names)
+        columns = {name: self.column(name)[index] for name in COLUMNS}
+        return self._wrap(columns, Ownership.OWNED)
 
     def labels(self) -> Poses:
         """Return a copy with the rows that a person made or confirmed."""
         return self.select(self.is_label)
 
     def copy(self) -> Poses:
-        """Return an independent copy."""
-        columns = {name: self.column(name).copy() for name in _COLUMNS}
-        return Poses(self.skeleton, columns, self.track_names)
+        """Return an independent copy; memory is shared until one of the two is changed."""
+        return _wrap(self.skeleton, self._store.copy(), self.track_names)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Poses:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickle, (self.skeleton, self._store.columns(), self.track_names)
 
     def replace(self, **changes: Any) -> Poses:
         """Return a copy with other columns, skeleton or track names, checked anew.
 
-        Takes the arguments of `from_arrays`, all of them optional.
+        Takes the arguments of `from_arrays`, all of them optional. New coordinates
+        without new visibilities make a point missing where they are NaN and visible
+        where there was none; other points stay visible or occluded as they were.
         """
         given: dict[str, Any] = {**self.columns, "track_names": self.track_names}
         skeleton = changes.pop("skeleton", self.skeleton)
-        return Poses.from_arrays(skeleton, **(given | changes))
+        given |= changes
+        if "xy" in changes and "visibility" not in changes:
+            n_rows = len(np.atleast_1d(given["frame"]))
+            seen = visible_where_placed(fill_column("xy", changes["xy"], n_rows, len(skeleton)))
+            if seen.shape == self.visibility.shape:
+                seen = np.where((seen > 0) & (self.visibility > 0), self.visibility, seen)
+            given["visibility"] = seen
+        return Poses.from_arrays(skeleton, **given)
 
     # ------------------------------------------------- changing (for data.edits alone)
     def replace_frames(self, frames: ArrayLike, block: Poses) -> None:
@@ -411,150 +407,102 @@ class Poses:
             The new rows of those frames and of no other; a frame without rows here
             becomes empty. Same nodes as this table. Tracks count this table's names.
 
+        Raises
+        ------
+        ValueError
+            If the block does not fit; the table is then as it was.
+
         Notes
         -----
         Costs what the block holds where instance counts stay the same, and a small
         constant for every frame where they do not; whole columns are rebuilt when next
         asked for, or at once when very many frames change their count.
         """
-        pairs = np.asarray(frames, np.int64).reshape(-1, 2)
-        keys = _pack(pairs[:, 0], pairs[:, 1])
-        if np.any(keys[1:] <= keys[:-1]):
-            raise ValueError("Expected sorted (video, frame) pairs without repeats.")
-        if not np.isin(block._base_keys(), keys).all():
-            raise ValueError("Expected rows of the frames to replace and of no other frame.")
-        if self._overwrite(keys, block):
-            return
-        if len(keys) > max(1024, self._n_rows // 16):
-            self._merge_overrides()
-            self._adopt(self._with_frames(keys, block))
-            return
-        starts, stops = self._row_ranges(keys, block)
-        for key, start, stop in zip(keys.tolist(), starts.tolist(), stops.tolist(), strict=True):
-            old_rows = len(self.at(key >> 32, key & 0xFFFFFFFF))
-            rows = block._slice(start, stop).copy()
-            rows.track_names = self.track_names
-            self._overrides[key] = rows
-            self._n_rows += len(rows) - old_rows
+        keys = pack_sorted(frames)
+        self._check_block(keys, block)
+        self._store.replace(keys, block._store)
 
-    def _overwrite(self, keys: NDArray[np.int64], block: Poses) -> bool:
-        """Write the block over the base rows if every frame keeps its number of rows."""
-        if not self._overrides.keys().isdisjoint(keys.tolist()):
-            return False
-        starts, stops = self._row_ranges(keys, self)
-        new_starts, new_stops = self._row_ranges(keys, block)
-        counts = stops - starts
-        if not np.array_equal(counts, new_stops - new_starts):
-            return False
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        rows = np.repeat(starts, counts) + within
-        for name, column in self._columns.items():
-            if not column.flags.writeable:
-                column = self._columns[name] = column.copy()
-            column[rows] = block._columns[name]
-        return True
+    def replace_nodes(
+        self,
+        skeleton: Skeleton,
+        sources: Sequence[int],
+        added: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        """Take another skeleton, whose nodes are some of the present ones or new.
 
-    @staticmethod
-    def _row_ranges(
-        keys: NDArray[np.int64], table: Poses
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        base = table._base_keys()
-        return np.searchsorted(base, keys), np.searchsorted(base, keys, side="right")
+        Parameters
+        ----------
+        skeleton : Skeleton
+            With K' nodes.
+        sources : sequence of int, length K'
+            Which of the present K nodes each new node is; -1 = none of them.
+        added : mapping of arrays, optional
+            Values of the M nodes that are none of the present ones, in order: ``xy``
+            (N, M, 2), ``visibility`` (N, M), ``point_score`` (N, M). Missing by default.
 
-    def _with_frames(self, keys: NDArray[np.int64], block: Poses) -> Poses:
-        """Return a table in which `block` stands for all rows of the frames `keys`."""
-        keep = ~np.isin(self._base_keys(), keys)
-        kept = {name: column[keep] for name, column in self._columns.items()}
-        return Poses(self.skeleton, kept, self.track_names).concat_same([block])
+        Raises
+        ------
+        ValueError
+            If `sources` does not fit the two skeletons.
+        """
+        if len(sources) != len(skeleton) or any(not -1 <= s < self.n_nodes for s in sources):
+            raise ValueError(
+                f"Expected a present node for each of {skeleton.nodes}; received {sources}."
+            )
+        if list(sources) != list(range(self.n_nodes)):
+            for name, column in rearrange_nodes(self._store.columns(), sources, added).items():
+                self._store.set_column(name, column)
+        self.skeleton = skeleton
+
+    def replace_tracks(
+        self, track_names: Sequence[str], track: NDArray[np.int32] | None = None
+    ) -> None:
+        """Take other track names and, where given, other identities of all rows (N,).
+
+        The caller sees to it that no row counts beyond the names.
+        """
+        if track is not None:
+            self._store.set_column("track", np.array(track, np.int32))
+        self.track_names = tuple(track_names)
+
+    def restore(self, other: Poses) -> None:
+        """Become a copy of `other`: its rows, skeleton and track names."""
+        self.skeleton, self.track_names = other.skeleton, other.track_names
+        self._store = other._store.copy()
 
     def concat_same(self, blocks: Sequence[Poses]) -> Poses:
         """Join tables that count the same tracks; faster than `concat`, nothing checked."""
-        tables = [self, *blocks]
-        columns = {name: np.concatenate([t.column(name) for t in tables]) for name in _COLUMNS}
-        order = np.argsort(_pack(columns["video"], columns["frame"]), kind="stable")
-        sorted_columns = {name: column[order] for name, column in columns.items()}
-        return Poses(self.skeleton, sorted_columns, self.track_names)
-
-    def restore(self, other: Poses) -> None:
-        """Become `other`: its rows, skeleton and track names. For table-wide edits."""
-        self.skeleton, self.track_names = other.skeleton, other.track_names
-        other._merge_overrides()
-        self._adopt(other)
+        joined = join_sorted([table._store.columns() for table in (self, *blocks)])
+        return self._wrap(joined, Ownership.OWNED)
 
     # ---------------------------------------------------------------------- internals
-    def _empty_like(self) -> Poses:
-        return self._slice(0, 0)
+    def _wrap(self, columns: Columns, ownership: Ownership = Ownership.BORROWED) -> Poses:
+        """Return a table of other rows with this skeleton and these tracks."""
+        return _wrap(self.skeleton, Store(columns, ownership), self.track_names)
 
-    def _slice(self, start: int, stop: int) -> Poses:
-        columns = {}
-        for name, column in self._columns.items():
-            columns[name] = column[start:stop]
-            columns[name].flags.writeable = False
-        return Poses(self.skeleton, columns, self.track_names)
-
-    def _base_keys(self) -> NDArray[np.int64]:
-        if self._keys is None:
-            self._keys = _pack(self._columns["video"], self._columns["frame"])
-        return self._keys
-
-    def _merge_overrides(self) -> None:
-        if not self._overrides:
-            return
-        keys = np.array(sorted(self._overrides), np.int64)
-        blocks = [self._overrides[key] for key in keys.tolist()]
-        self._overrides = {}
-        self._adopt(self._with_frames(keys, self._empty_like().concat_same(blocks)))
-
-    def _adopt(self, other: Poses) -> None:
-        self._columns, self._keys = other._columns, None
-        self._overrides = {}
-        self._n_rows = len(self._columns["frame"])
-
-
-def _fill(name: str, values: ArrayLike, n_rows: int, n_nodes: int) -> NDArray[Any]:
-    """Broadcast one column to its full shape and dtype; always a fresh array."""
-    dtype, per_node, _ = _COLUMNS[name]
-    shape = (n_rows,) if per_node is None else (n_rows, n_nodes, *per_node)
-    array = np.asarray(values)
-    if array.ndim not in (0, len(shape)) or (array.ndim and array.shape != shape):
-        raise DataError(
-            f"Expected {name} of shape {shape} for {n_rows} instances of {n_nodes} nodes; "
-            f"received {array.shape}."
-        )
-    if np.dtype(dtype).kind in "iu" and array.size:
-        bounds = np.iinfo(np.dtype(dtype))
-        if not np.all((array >= bounds.min) & (array <= bounds.max) & (array == np.floor(array))):
-            raise DataError(
-                f"Expected whole numbers from {bounds.min} to {bounds.max} as {name}; "
-                f"received {array.min()} to {array.max()}."
+    def _check_block(self, keys: NDArray[np.int64], block: Poses) -> None:
+        track = block.track
+        if int(block._store.counts(keys).sum()) != len(block):
+            raise ValueError("Expected rows of the frames to replace and of no other frame.")
+        if block.skeleton.nodes != self.skeleton.nodes:
+            raise ValueError(
+                f"Expected the nodes {self.skeleton.nodes}; received {block.skeleton.nodes}."
             )
-    return np.array(np.broadcast_to(array.astype(dtype), shape))
+        if len(block) and track.max() >= len(self.track_names):
+            raise ValueError(
+                f"Expected tracks below {len(self.track_names)}; received {track.max()}."
+            )
 
 
-def _check(
-    columns: Mapping[str, NDArray[Any]], skeleton: Skeleton, track_names: tuple[str, ...]
-) -> None:
-    """Refuse values that no later stage could give a meaning to."""
-    if not len(columns["frame"]):
-        return
-    for name in ("video", "frame"):
-        if columns[name].min() < 0:
-            raise DataError(f"Expected {name} numbers from 0; received {columns[name].min()}.")
-    track = columns["track"]
-    if track.min() < -1 or track.max() >= len(track_names):
-        raise DataError(
-            f"Expected tracks from -1 (none) to {len(track_names) - 1}, one for each of the "
-            f"{len(track_names)} track names; received {track.min()} to {track.max()}."
-        )
-    if columns["origin"].max() > max(Origin) or columns["visibility"].max() > max(Visibility):
-        raise DataError("Expected origins and visibilities from 0 to 2; received larger numbers.")
-    xy = columns["xy"]
-    if np.isinf(xy).any():
-        raise DataError("Expected finite coordinates or NaN for a missing point; received inf.")
-    unplaced = np.isnan(xy).any(axis=-1) & (columns["visibility"] != Visibility.MISSING)
-    if unplaced.any():
-        row, node = np.argwhere(unplaced)[0]
-        raise DataError(
-            f"Expected coordinates for every visible or occluded point; received NaN for "
-            f"{skeleton.nodes[node]!r} in frame {columns['frame'][row]}. Mark it missing instead."
-        )
+def _wrap(skeleton: Skeleton, store: Store, track_names: Sequence[str]) -> Poses:
+    """Return a table over rows that are valid and sorted."""
+    table = Poses.__new__(Poses)
+    table.skeleton, table.track_names, table._store = skeleton, tuple(track_names), store
+    return table
+
+
+def _unpickle(skeleton: Skeleton, columns: Columns, track_names: tuple[str, ...]) -> Poses:
+    """Return the table; arrays that arrive read-only are copied by the first edit."""
+    writeable = all(column.flags.writeable for column in columns.values())
+    ownership = Ownership.OWNED if writeable else Ownership.SHARED
+    return _wrap(skeleton, Store(columns, ownership), track_names)

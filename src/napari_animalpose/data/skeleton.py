@@ -45,6 +45,8 @@ class Skeleton:
     name: str = "skeleton"
 
     def __post_init__(self) -> None:
+        if isinstance(self.nodes, str):
+            raise DataError(f"Expected a sequence of node names; received the text {self.nodes!r}.")
         object.__setattr__(self, "nodes", tuple(self.nodes))
         object.__setattr__(self, "edges", tuple((int(a), int(b)) for a, b in self.edges))
         pairs = (sorted((int(a), int(b))) for a, b in self.symmetries)
@@ -126,15 +128,18 @@ class Skeleton:
 
     @cached_property
     def edge_array(self) -> NDArray[np.int32]:
-        """Edges as an int32 array of shape (E, 2): source, destination."""
-        return np.asarray(self.edges, np.int32).reshape(-1, 2)
+        """Edges as a read-only int32 array of shape (E, 2): source, destination."""
+        edges = np.asarray(self.edges, np.int32).reshape(-1, 2)
+        edges.flags.writeable = False
+        return edges
 
     @cached_property
     def flip_order(self) -> NDArray[np.intp]:
-        """Permutation of the K nodes that a mirrored image calls for, shape (K,)."""
+        """Permutation of the K nodes that a mirrored image calls for, shape (K,), read-only."""
         order = np.arange(len(self.nodes))
         for a, b in self.symmetries:
             order[[a, b]] = order[[b, a]]
+        order.flags.writeable = False
         return order
 
     @cached_property

@@ -1,0 +1,406 @@
+"""One entry for each command: its arguments, and the pipeline function it calls."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_animalpose.cli.console import print_table, say, show_progress
+from napari_animalpose.errors import ConfigError
+from napari_animalpose.jobs import stop_on_interrupt
+
+__all__ = ["COMMANDS", "Command"]
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: ``animalpose NAME ...``.
+
+    Parameters
+    ----------
+    summary : str
+        One line for ``--help``.
+    example : str
+    add_arguments : callable
+        Declares its arguments on a parser.
+    run : callable
+        Does the work and returns the figures that ``--json`` prints.
+    """
+
+    summary: str
+    example: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], Figures]
+
+
+# ------------------------------------------------------------------- shared arguments
+def _add_video_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--video-dir", action="append", default=[], metavar="FOLDER",
+        help="folder to look in for videos that are not where the label file says",
+    )  # fmt: skip
+
+
+def _add_frames(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--frames", metavar="a-b:s", help="only these frames, such as 0-799:8 or 5,9,100-"
+    )
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    from napari_animalpose.nn.autoconfig import PRESETS
+    from napari_animalpose.nn.heads import PIPELINES
+
+    parser.add_argument("labels", help="label file, DeepLabCut project folder or config.yaml")
+    parser.add_argument(
+        "--pipeline", default="auto", choices=("auto", *PIPELINES), help="default: auto"
+    )
+    parser.add_argument(
+        "--preset", default="balanced", choices=tuple(PRESETS), help="default: balanced"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
+        help="change one value of the configuration, such as train.batch_size=8",
+    )  # fmt: skip
+    _add_frames(parser)
+    _add_video_dir(parser)
+
+
+# ---------------------------------------------------------------------------- config
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    _add_choice(parser)
+    parser.add_argument("-o", "--out", metavar="FILE", help="write the configuration as JSON")
+
+
+def _run_config(options: argparse.Namespace) -> Figures:
+    from napari_animalpose.config import override
+    from napari_animalpose.io.runs import write_json
+    from napari_animalpose.pipeline import choose
+
+    choice = choose(
+        options.labels, pipeline=options.pipeline, preset=options.preset,
+        frames=options.frames, video_dirs=options.video_dir,
+    )  # fmt: skip
+    config = override(choice.config, options.assignments)
+    for reason in choice.reasons:
+        say(f"- {reason}")
+    if options.out:
+        write_json(Path(options.out), config.to_dict())
+        say(f"Written to {options.out}; train with --config {options.out}")
+    return {
+        "config": config.to_dict(),
+        "reasons": list(choice.reasons),
+        "receptive_field_px": choice.receptive_field_px,
+    }
+
+
+# ----------------------------------------------------------------------------- train
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    _add_choice(parser)
+    parser.add_argument("-o", "--out", required=True, metavar="RUN", help="run folder to make")
+    parser.add_argument("--max-minutes", type=float, metavar="M", help="from start to end")
+    parser.add_argument("--seed", type=int, metavar="N")
+    parser.add_argument(
+        "--config", metavar="FILE", help="configuration of `animalpose config -o FILE`"
+    )
+    parser.add_argument("--resume", metavar="RUN", help="start from the weights of this run")
+
+
+def _run_train(options: argparse.Namespace) -> Figures:
+    from napari_animalpose.pipeline import train
+
+    config = None if options.config is None else _read_config(options.config)
+    with show_progress() as on_event, stop_on_interrupt() as should_stop:
+        run = train(
+            options.labels, options.out,
+            pipeline=options.pipeline, preset=options.preset, frames=options.frames,
+            config=config, overrides=options.assignments, max_minutes=options.max_minutes,
+            seed=options.seed, resume=options.resume, video_dirs=options.video_dir,
+            on_event=on_event, should_stop=should_stop,
+        )  # fmt: skip
+    for part in ("validation", "test"):
+        if part in run.metrics:
+            say(f"On the {part} frames:")
+            _show_evaluation(run.metrics[part])
+    say(f"Run folder: {run.path}")
+    return {"run": str(run.path), **run.metrics}
+
+
+def _read_config(path: str) -> Any:
+    from napari_animalpose.config import RunConfig
+
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"Expected a configuration in JSON; received {path!r} ({error}). "
+            "Make one with: animalpose config LABELS -o FILE"
+        ) from None
+    return RunConfig.from_dict(values)
+
+
+# --------------------------------------------------------------------------- predict
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", help="video, folder of images, or label file")
+    parser.add_argument(
+        "-m", "--model", required=True, action="append", metavar="RUN", help="run folder"
+    )
+    parser.add_argument("-o", "--out", required=True, metavar="OUT.slp", help="file to write")
+    _add_frames(parser)
+    parser.add_argument(
+        "--split", choices=("train", "validation", "test"),
+        help="only the frames of this part of the run's labels",
+    )  # fmt: skip
+    parser.add_argument("--batch-size", type=int, default=0, metavar="N", help="default: automatic")
+    parser.add_argument(
+        "--peak-threshold", type=float, default=0.2, metavar="P",
+        help="points of lower confidence are missing (default: 0.2)",
+    )  # fmt: skip
+    _add_video_dir(parser)
+
+
+def _run_predict(options: argparse.Namespace) -> Figures:
+    import time
+
+    from napari_animalpose.config import PredictConfig
+    from napari_animalpose.pipeline import predict, write
+
+    config = PredictConfig(batch_size=options.batch_size, peak_threshold=options.peak_threshold)
+    began = time.monotonic()
+    with show_progress() as on_event, stop_on_interrupt() as should_stop:
+        project = predict(
+            options.source, options.model, frames=options.frames, split=options.split,
+            config=config, video_dirs=options.video_dir,
+            on_event=on_event, should_stop=should_stop,
+        )  # fmt: skip
+    paths = write(project, options.out)
+    seconds = time.monotonic() - began
+    frames = len(project.poses.frame_keys())
+    say(f"{len(project.poses)} instances in {frames} frames, {seconds:.1f} s: {paths[0]}")
+    return {
+        "n_instances": len(project.poses),
+        "n_frames": frames,
+        "seconds": seconds,
+        "files": [str(path) for path in paths],
+    }
+
+
+# ------------------------------------------------------------------------------ eval
+def _add_eval(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("predicted", help="predictions, as `animalpose predict` writes them")
+    parser.add_argument("labels", help="label file with the truth")
+    _add_frames(parser)
+    parser.add_argument("--pictures", metavar="FOLDER", help="draw pictures into this folder")
+    _add_video_dir(parser)
+
+
+def _run_eval(options: argparse.Namespace) -> Figures:
+    from napari_animalpose.pipeline import evaluate
+    from napari_animalpose.pipeline.evaluation import draw_evaluation
+
+    comparison = evaluate(
+        options.predicted, options.labels, frames=options.frames, video_dirs=options.video_dir
+    )
+    figures = comparison.evaluation.to_dict()
+    _show_evaluation(figures)
+    if options.pictures:
+        for path in draw_evaluation(comparison, options.pictures):
+            say(str(path))
+    return figures
+
+
+def _show_evaluation(figures: Figures) -> None:
+    """Print what `Evaluation.to_dict` holds as two tables."""
+    header = ("node", "labelled", "missed", "median px", "75 %", "90 %", "PCK 5 px", "PCK 10 px")
+    keys = ("error_p50", "error_p75", "error_p90", "pck5", "pck10")
+    rows = [
+        [
+            name,
+            str(node["n_points"]),
+            str(node["n_points_missed"]),
+            *map(_text, map(node.get, keys)),
+        ]
+        for name, node in figures["nodes"].items()
+    ]
+    total = ["all", str(figures["n_points"]), str(figures["n_points_missed"])]
+    rows.append([*total, *(_text(figures[key]) for key in keys)])
+    print_table(header, rows)
+    say(
+        f"{figures['n_frames']} frames; mOKS {_text(figures['mOKS'])}, mAP {_text(figures['mAP'])} "
+        f"({_text(figures['mAP_with_false_positives'])} counting false positives), "
+        f"mAR {_text(figures['mAR'])}, mPCK {_text(figures['mpck'])}"
+    )
+
+
+def _text(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}" if value < 100 else f"{value:.0f}"
+
+
+# ---------------------------------------------------------------------------- render
+def _add_render(parser: argparse.ArgumentParser) -> None:
+    from napari_animalpose.drawing.colors import COLORINGS
+
+    parser.add_argument("poses", help="file with poses")
+    parser.add_argument("-o", "--out", required=True, metavar="OUT.mp4", help="video to write")
+    _add_frames(parser)
+    parser.add_argument("--video", type=int, default=0, metavar="N", help="which video (from 0)")
+    parser.add_argument("--scale", type=float, default=1.0, help="2 doubles the size")
+    parser.add_argument("--fps", type=float, help="default: that of the video")
+    parser.add_argument("--color-by", choices=tuple(COLORINGS), help="default: node")
+    parser.add_argument(
+        "--trail", type=int, default=0, metavar="N", help="show the path of the last N frames"
+    )
+    _add_video_dir(parser)
+
+
+def _run_render(options: argparse.Namespace) -> Figures:
+    from napari_animalpose.drawing.render import render_video
+    from napari_animalpose.jobs import Progress
+    from napari_animalpose.pipeline import parse_frames, read
+
+    project = read(options.poses, video_dirs=options.video_dir)
+    if not 0 <= options.video < len(project.videos):
+        raise ConfigError(
+            f"Expected a video from 0 to {len(project.videos) - 1}; received {options.video}."
+        )
+    video = project.videos[options.video]
+    frames = project.poses.frames(options.video)
+    if options.frames is not None:
+        frames = parse_frames(options.frames, len(video))
+    with show_progress() as on_event, stop_on_interrupt() as should_stop:
+        path = render_video(
+            video, project.poses, options.out,
+            frames=frames, fps=options.fps, scale=options.scale, video_index=options.video,
+            color_by=options.color_by, trail_frames=options.trail,
+            on_progress=lambda done, total: on_event(Progress("render", done, total)),
+            should_stop=lambda: bool(should_stop()),
+        )  # fmt: skip
+    say(str(path))
+    return {"file": str(path), "n_frames": len(frames)}
+
+
+# ---------------------------------------------------------------------------- export
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    from napari_animalpose.io.labels import FORMATS
+
+    writable = [name for name in FORMATS if FORMATS.get(name).writer is not None]
+    parser.add_argument("poses", help="file with poses")
+    parser.add_argument("-o", "--out", required=True, metavar="FILE", help="file to write")
+    parser.add_argument(
+        "--format", choices=writable, help="default: by the ending of the file's name"
+    )
+    _add_video_dir(parser)
+
+
+def _run_export(options: argparse.Namespace) -> Figures:
+    from napari_animalpose.pipeline import read, write
+
+    project = read(options.poses, video_dirs=options.video_dir)
+    paths = write(project, options.out, format=options.format)
+    for path in paths:
+        say(str(path))
+    return {"files": [str(path) for path in paths], "n_instances": len(project.poses)}
+
+
+# ------------------------------------------------------------------------------ demo
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--out", default="demo", metavar="FOLDER", help="default: demo")
+    parser.add_argument("--minutes", type=float, default=2.0, help="of training (default: 2)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+
+
+def _run_demo(options: argparse.Namespace) -> Figures:
+    from napari_animalpose.pipeline.demo import run_demo
+
+    with show_progress() as on_event, stop_on_interrupt() as should_stop:
+        figures = run_demo(
+            options.out, minutes=options.minutes, seed=options.seed,
+            on_event=on_event, should_stop=should_stop,
+        )  # fmt: skip
+    _show_evaluation(figures)
+    say(f"Look at {Path(options.out) / 'summary.html'} and {Path(options.out) / 'labelled.mp4'}")
+    return figures
+
+
+# ------------------------------------------------------------------------------ info
+def _add_info(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults()
+
+
+def _run_info(options: argparse.Namespace) -> Figures:
+    from napari_animalpose.io.runs import versions
+    from napari_animalpose.nn.backbones import BACKBONES
+    from napari_animalpose.nn.models.network import describe_device, resolve_precision
+
+    kind, name = describe_device()
+    precision = resolve_precision("auto")
+    found = versions()
+    rows = [["device", name], ["precision", precision]]
+    rows += [[package, version] for package, version in found.items()]
+    print_table(("", ""), rows)
+    for backbone in BACKBONES:
+        say(f"backbone {backbone}: {BACKBONES.get(backbone).summary}")
+    if kind == "cpu":
+        say(
+            "TensorFlow sees no GPU. With an NVIDIA GPU on Linux or WSL: install a driver "
+            "(nvidia-smi must list the GPU), then: pip install 'napari-animalpose[gpu]'"
+        )
+    return {"device": name, "kind": kind, "precision": precision, "versions": found}
+
+
+COMMANDS: dict[str, Command] = {
+    "demo": Command(
+        "make a sample video, train on it, predict, evaluate and draw",
+        "animalpose demo -o demo",
+        _add_demo,
+        _run_demo,
+    ),
+    "config": Command(
+        "choose a network for the animal of a label file, and say why",
+        "animalpose config labels.slp",
+        _add_config,
+        _run_config,
+    ),
+    "train": Command(
+        "train a network on labelled frames",
+        "animalpose train labels.slp -o run --max-minutes 5",
+        _add_train,
+        _run_train,
+    ),
+    "predict": Command(
+        "predict poses on a video with a trained network",
+        "animalpose predict video.mp4 -m run -o predictions.slp",
+        _add_predict,
+        _run_predict,
+    ),
+    "eval": Command(
+        "compare predictions with labels",
+        "animalpose eval predictions.slp labels.slp --pictures accuracy",
+        _add_eval,
+        _run_eval,
+    ),
+    "render": Command(
+        "draw poses on a video",
+        "animalpose render predictions.slp -o labelled.mp4",
+        _add_render,
+        _run_render,
+    ),
+    "export": Command(
+        "write poses in another format",
+        "animalpose export predictions.slp -o poses.analysis.h5",
+        _add_export,
+        _run_export,
+    ),
+    "info": Command(
+        "say which device, precision and versions are used",
+        "animalpose info",
+        _add_info,
+        _run_info,
+    ),
+}

@@ -1,0 +1,352 @@
+"""What can be chosen, as frozen dataclasses: checked, saved as JSON, shown as forms.
+
+Units are in the names. Every class refuses unknown keys and values outside their range
+with one sentence, so that a typing error in a file or on the command line never turns
+into a default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from napari_animalpose.errors import ConfigError
+
+__all__ = [
+    "AugmentConfig",
+    "Config",
+    "ModelConfig",
+    "PredictConfig",
+    "RunConfig",
+    "TrainConfig",
+    "override",
+]
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of all configurations: conversion from and to plain JSON data."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return nested plain data that `from_dict` reads back to an equal object."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from plain data; missing keys keep their defaults.
+
+        Raises
+        ------
+        ConfigError
+            For unknown keys, values of another type and values out of range.
+        """
+        hints = typing.get_type_hints(cls)
+        known = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ConfigError(
+                f"Expected the keys {', '.join(known)} in {cls.__name__}; "
+                f"received {', '.join(unknown)}."
+            )
+        return cls(
+            **{
+                name: _convert(value, known[name], f"{cls.__name__}.{name}")
+                for name, value in values.items()
+            }
+        )
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some values changed and checked."""
+        return dataclasses.replace(self, **changes)
+
+    def _require(self, condition: bool, name: str, expected: str) -> None:
+        if not condition:
+            raise ConfigError(
+                f"Expected {expected} for {type(self).__name__}.{name}; "
+                f"received {getattr(self, name)!r}."
+            )
+
+
+def _convert(value: Any, annotation: Any, where: str) -> Any:
+    """Check one value from JSON against its annotation, converting where nothing is lost."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        inner = next(a for a in arguments if a is not type(None))
+        return _convert(value, inner, where)
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise ConfigError(f"Expected one of {arguments} for {where}; received {value!r}.")
+    if origin is dict and isinstance(value, Mapping):
+        inner = arguments[1]
+        return {key: v if inner is Any else _convert(v, inner, where) for key, v in value.items()}
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        if isinstance(value, annotation):
+            return value
+        if isinstance(value, Mapping) and issubclass(annotation, Config):
+            return annotation.from_dict(value)
+    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(annotation, type) and isinstance(value, annotation):
+        if not (annotation is int and isinstance(value, bool)):
+            return value
+    name = getattr(annotation, "__name__", str(annotation))
+    raise ConfigError(f"Expected a value of type {name} for {where}; received {value!r}.")
+
+
+@dataclass(frozen=True)
+class ModelConfig(Config):
+    """One network and what it is asked for.
+
+    Parameters
+    ----------
+    backbone : str
+        Name in `nn.backbones.BACKBONES`.
+    backbone_options : dict
+        Options of that backbone; those left out keep its defaults.
+    channels : int
+        1 to learn from gray frames, 3 from colour.
+    input_scale : float
+        Frames are resized by this factor before anything else, in (0, 1].
+    output_stride : int
+        Input px between two cells of a confidence map; a power of two.
+    sigma_px : float
+        Standard deviation of the confidence maps in px of the network input.
+    """
+
+    backbone: str = "unet"
+    backbone_options: dict[str, Any] = field(default_factory=dict)
+    channels: int = 1
+    input_scale: float = 1.0
+    output_stride: int = 2
+    sigma_px: float = 2.5
+
+    def __post_init__(self) -> None:
+        self._require(self.channels in (1, 3), "channels", "1 (gray) or 3 (colour)")
+        self._require(0 < self.input_scale <= 1, "input_scale", "a factor in (0, 1]")
+        stride = self.output_stride
+        self._require(stride >= 1 and stride & (stride - 1) == 0, "output_stride", "a power of two")
+        self._require(self.sigma_px > 0, "sigma_px", "a positive number")
+
+
+@dataclass(frozen=True)
+class AugmentConfig(Config):
+    """Random changes to every training example; all ranges are symmetric or low to high.
+
+    Parameters
+    ----------
+    rotation_deg : float
+        Rotation about the centre of the window, uniform in -rotation_deg..rotation_deg.
+    scale_min, scale_max : float
+        Magnification, log-uniform between the two.
+    translate_fraction : float
+        Shift, uniform up to this fraction of the window in both directions.
+    flip : {"none", "horizontal", "vertical", "both"}
+        Mirror with probability one half; symmetric nodes change places.
+    contrast : float
+        The image is stretched about its mean by a factor log-uniform in
+        1/(1+contrast)..1+contrast.
+    brightness : float
+        Added to all pixels, uniform in -brightness..brightness, of full scale 1.
+    gamma : float
+        Exponent log-uniform in 1/(1+gamma)..1+gamma.
+    noise : float
+        Standard deviation of Gaussian noise, uniform in 0..noise, of full scale 1.
+    cutout_probability : float
+        Chance that a grey rectangle hides a part of the window (occlusion).
+    """
+
+    rotation_deg: float = 15.0
+    scale_min: float = 0.9
+    scale_max: float = 1.1
+    translate_fraction: float = 0.05
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    contrast: float = 0.25
+    brightness: float = 0.1
+    gamma: float = 0.25
+    noise: float = 0.03
+    cutout_probability: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._require(0 <= self.rotation_deg <= 180, "rotation_deg", "degrees from 0 to 180")
+        self._require(0 < self.scale_min <= 1, "scale_min", "a factor in (0, 1]")
+        self._require(self.scale_max >= 1, "scale_max", "a factor of at least 1")
+        for name in ("translate_fraction", "brightness", "noise", "cutout_probability"):
+            self._require(0 <= getattr(self, name) <= 1, name, "a number from 0 to 1")
+        for name in ("contrast", "gamma"):
+            self._require(getattr(self, name) >= 0, name, "a number of at least 0")
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """How the network learns.
+
+    Parameters
+    ----------
+    seed : int
+        Of the split, the initial weights, the order of examples and augmentation.
+    batch_size : int
+        Examples in one step.
+    epochs : int
+        The most epochs.
+    steps_per_epoch : int
+        Steps between two validations; 0 means once through the training frames, but at
+        least 50 steps.
+    max_minutes : float
+        Wall-clock limit in minutes, from the start to the finished run folder; the
+        learning rate is annealed to reach its end just then. 0 means no limit.
+    learning_rate : float
+        At its peak, after the warm-up and before cosine annealing.
+    warmup_steps : int
+        Steps over which the learning rate rises from zero.
+    foreground_weight : float
+        Squared errors weigh 1 + foreground_weight * target: a map is almost everywhere
+        zero, and without this the network first learns to say "nothing anywhere".
+    weight_decay : float
+        Decoupled, as in AdamW.
+    ema_momentum : float
+        Validation and the saved model use an exponential moving average of the weights
+        with this momentum; 0 uses the weights themselves.
+    patience_epochs : int
+        Stop when the validation accuracy has not improved for so many epochs; 0 never.
+    validation_fraction, test_fraction : float
+        Shares of the labelled frames that are held out: validation chooses the best
+        epoch, test is not looked at.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        Of the layers; ``auto`` chooses the fastest that the device handles well.
+    cache_gb : float
+        Training frames above this size are kept in a file instead of in memory.
+    """
+
+    seed: int = 0
+    batch_size: int = 4
+    epochs: int = 200
+    steps_per_epoch: int = 0
+    max_minutes: float = 0.0
+    learning_rate: float = 2e-3
+    warmup_steps: int = 50
+    foreground_weight: float = 20.0
+    weight_decay: float = 1e-4
+    ema_momentum: float = 0.99
+    patience_epochs: int = 0
+    validation_fraction: float = 0.15
+    test_fraction: float = 0.0
+    precision: Precision = "auto"
+    cache_gb: float = 1.5
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs"):
+            self._require(getattr(self, name) >= 1, name, "a whole number of at least 1")
+        for name in (
+            "seed", "steps_per_epoch", "max_minutes", "warmup_steps", "foreground_weight",
+            "weight_decay", "patience_epochs", "cache_gb",
+        ):  # fmt: skip
+            self._require(getattr(self, name) >= 0, name, "a number of at least 0")
+        self._require(self.learning_rate > 0, "learning_rate", "a positive number")
+        self._require(0 <= self.ema_momentum < 1, "ema_momentum", "a number in [0, 1)")
+        for name in ("validation_fraction", "test_fraction"):
+            self._require(0 <= getattr(self, name) < 1, name, "a fraction in [0, 1)")
+        held_out = self.validation_fraction + self.test_fraction
+        self._require(held_out < 1, "test_fraction", "some frames left for training")
+
+
+@dataclass(frozen=True)
+class PredictConfig(Config):
+    """How a trained network is used.
+
+    Parameters
+    ----------
+    batch_size : int
+        Frames in one step; 0 chooses from the size of the frames.
+    peak_threshold : float
+        Points whose confidence is lower are missing.
+    refinement : {"gaussian", "integral", "none"}
+        Sub-pixel estimate around a maximum.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        Of the layers.
+    """
+
+    batch_size: int = 0
+    peak_threshold: float = 0.2
+    refinement: Literal["gaussian", "integral", "none"] = "gaussian"
+    precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        self._require(self.batch_size >= 0, "batch_size", "a whole number of at least 0")
+        self._require(0 <= self.peak_threshold <= 1, "peak_threshold", "a number from 0 to 1")
+
+
+@dataclass(frozen=True)
+class RunConfig(Config):
+    """Everything that a training run can be repeated from, apart from the labels.
+
+    Parameters
+    ----------
+    pipeline : str
+        Name in `nn.heads.PIPELINES`: the way from frames to instances.
+    networks : dict of str to ModelConfig
+        One for each head that the pipeline needs, by the name of the head.
+    augment : AugmentConfig
+    train : TrainConfig
+    """
+
+    pipeline: str = "single"
+    networks: dict[str, ModelConfig] = field(
+        default_factory=lambda: {"single_instance": ModelConfig()}
+    )
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+def override(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
+    """Apply ``section.key=value`` texts, as the command line gives them.
+
+    Values are read as JSON where they are JSON and as plain text otherwise:
+    ``train.batch_size=8``, ``networks.centroid.input_scale=0.25``. The section ``model``
+    stands for every network: ``model.backbone_options.filters=32``.
+
+    Raises
+    ------
+    ConfigError
+        For a text without ``=``, an unknown key or a value that is not allowed.
+    """
+    values = config.to_dict()
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(f"Expected section.key=value; received {assignment!r}.")
+        head, *rest = path.strip().split(".")
+        starts = [[head]]
+        if head == "model":
+            starts = [["networks", name] for name in config.networks]
+        for start in starts:
+            _assign(values, [*start, *rest], _parse(text))
+    return type(config).from_dict(values)
+
+
+def _assign(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    *parents, last = path
+    section = values
+    for name in parents:
+        if not isinstance(section.get(name), dict):
+            raise ConfigError(
+                f"Expected one of the sections {', '.join(section)}; received {'.'.join(path)!r}."
+            )
+        section = section[name]
+    section[last] = value
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text.strip()

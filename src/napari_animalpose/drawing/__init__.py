@@ -1,0 +1,1 @@
+"""Pictures without a window: labelled videos, accuracy figures, one-page summaries."""

@@ -1,0 +1,275 @@
+"""Run folders: everything that a training leaves behind, and all that prediction needs.
+
+::
+
+    run/
+      config.json           the resolved configuration
+      initial_config.json   what was asked for, before anything was chosen automatically
+      skeleton.json
+      split.json            (video, frame) of the training, validation and test frames
+      labels.slp            the labels, as they were learned from
+      versions.json         of the program and of what it stands on
+      log.csv               one row a validation
+      metrics.json          accuracy on the held-out frames
+      NETWORK/weights.npz   one folder for each network: the best weights, for prediction
+      NETWORK/state.npz     for going on: the same moment's raw weights and optimizer
+      tensorboard/
+
+A run folder is data: nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_animalpose.config import RunConfig
+from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.errors import CancelledError, ConfigError, DataError, ModelError, OutputError
+from napari_animalpose.io.atomic import atomic_path
+
+__all__ = ["RunFolder", "read_json", "versions", "write_json"]
+
+Split = dict[str, list[tuple[int, int]]]
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write plain data as indented JSON, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file of a run folder.
+
+    Raises
+    ------
+    ModelError
+        If it is missing or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"Expected a run folder with {path.name}; received {str(path.parent)!r}. "
+            "Give the folder that `animalpose train -o` made."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"Expected JSON in {str(path)!r}; received a damaged file ({error}). "
+            "Copy the run folder again."
+        ) from None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the program and of the packages that results depend on."""
+    names = ("napari-animalpose", "tensorflow", "keras", "numpy", "scipy", "sleap-io", "av")
+    found = {}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+class RunFolder:
+    """One run folder by its path; reads and writes its parts.
+
+    Parameters
+    ----------
+    path : path-like
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+
+    # ---------------------------------------------------------------------- creating
+    def create(self) -> None:
+        """Make the folder.
+
+        Raises
+        ------
+        OutputError
+            If that is not possible, or there is something in it already.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if any(self.path.iterdir()):
+                raise OutputError(
+                    f"Expected a new or empty folder; received {str(self.path)!r}, which holds "
+                    "files. Choose another name, or delete it first.",
+                    self.path,
+                )
+            probe = self.path / ".animalpose-write-test"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise OutputError(
+                f"Expected a folder that can be written; received {str(self.path)!r} "
+                f"({error.strerror}). Choose another folder.",
+                self.path,
+            ) from None
+
+    @contextmanager
+    def remove_if_useless(self) -> Iterator[None]:
+        """Delete the folder again if the work inside is cancelled or fails without weights."""
+        try:
+            yield
+        except BaseException as error:
+            trained = any(self.path.glob("*/weights.npz"))
+            if isinstance(error, CancelledError) or not trained:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    # ------------------------------------------------------------------------- parts
+    def write_config(self, config: RunConfig, name: str = "config.json") -> None:
+        """Write the configuration."""
+        write_json(self.path / name, config.to_dict())
+
+    def read_config(self) -> RunConfig:
+        """Read the resolved configuration.
+
+        Raises
+        ------
+        ModelError
+            If the folder holds none, or one that this version does not know.
+        """
+        values = read_json(self.path / "config.json")
+        try:
+            return RunConfig.from_dict(values)
+        except (ConfigError, AttributeError, TypeError) as error:
+            raise ModelError(
+                f"Expected the configuration of a run in {str(self.path)!r}; {error}"
+            ) from None
+
+    def write_skeleton(self, skeleton: Skeleton) -> None:
+        """Write the body plan."""
+        values = {
+            "name": skeleton.name,
+            "nodes": list(skeleton.nodes),
+            "edges": [list(edge) for edge in skeleton.edges],
+            "symmetries": [list(pair) for pair in skeleton.symmetries],
+        }
+        write_json(self.path / "skeleton.json", values)
+
+    def read_skeleton(self) -> Skeleton:
+        """Read the body plan.
+
+        Raises
+        ------
+        ModelError
+            If it is missing or damaged.
+        """
+        values = read_json(self.path / "skeleton.json")
+        try:
+            return Skeleton(
+                tuple(values["nodes"]),
+                tuple((a, b) for a, b in values["edges"]),
+                tuple((a, b) for a, b in values["symmetries"]),
+                values["name"],
+            )
+        except (KeyError, TypeError, ValueError, DataError) as error:
+            raise ModelError(
+                f"Expected a skeleton in {str(self.path / 'skeleton.json')!r}; received a damaged "
+                f"file ({error}). Copy the run folder again."
+            ) from None
+
+    def write_split(self, split: Split) -> None:
+        """Write which frames were used for what."""
+        write_json(self.path / "split.json", split)
+
+    def read_split(self) -> Split:
+        """Read which (video, frame) were used for ``train``, ``validation`` and ``test``."""
+        values = read_json(self.path / "split.json")
+        return {name: [(int(v), int(f)) for v, f in pairs] for name, pairs in values.items()}
+
+    def write_weights(self, network: str, weights: Sequence[NDArray[Any]]) -> None:
+        """Write the best weights of a network, in the order that Keras lists them."""
+        path = self.path / network / "weights.npz"
+        path.parent.mkdir(exist_ok=True)
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **{f"w{i:04d}": weight for i, weight in enumerate(weights)})
+
+    def read_weights(self, network: str, shapes: Sequence[tuple[int, ...]]) -> list[NDArray[Any]]:
+        """Read the best weights of a network and check them against the expected shapes.
+
+        Raises
+        ------
+        ModelError
+            If they are missing, damaged or of another network.
+        """
+        weights = self._read_arrays(self.path / network / "weights.npz")
+        if [w.shape for w in weights] != [tuple(shape) for shape in shapes]:
+            raise ModelError(
+                f"Expected weights for the network that config.json describes in "
+                f"{str(self.path)!r}; received those of another one. Copy the run folder again."
+            )
+        return weights
+
+    def write_state(
+        self, network: str, raw: Sequence[NDArray[Any]], optimizer: Sequence[NDArray[Any]]
+    ) -> None:
+        """Write what going on with the training of a network needs."""
+        path = self.path / network / "state.npz"
+        path.parent.mkdir(exist_ok=True)
+        named = {f"w{i:04d}": value for i, value in enumerate(raw)}
+        named |= {f"x{i:04d}": value for i, value in enumerate(optimizer)}
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **named)
+
+    def read_state(self, network: str) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+        """Read weights and optimizer variables as `write_state` was given them.
+
+        Raises
+        ------
+        ModelError
+            If they are missing or damaged.
+        """
+        path = self.path / network / "state.npz"
+        return self._read_arrays(path, "w"), self._read_arrays(path, "x")
+
+    def _read_arrays(self, path: Path, prefix: str = "w") -> list[NDArray[Any]]:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return [file[key] for key in sorted(file.files) if key.startswith(prefix)]
+        except FileNotFoundError:
+            raise ModelError(
+                f"Expected trained weights in {str(path)!r}; received no such file. "
+                "Was the training stopped before its first validation?"
+            ) from None
+        except (OSError, ValueError, EOFError, BadZipFile) as error:
+            raise ModelError(
+                f"Expected trained weights in {str(path)!r}; received a damaged file ({error}). "
+                "Copy the run folder again."
+            ) from None
+
+    def append_log(self, row: Mapping[str, float | str]) -> None:
+        """Add a row to the log; its header is written once, with the first row."""
+        path = self.path / "log.csv"
+        new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    def read_log(self) -> dict[str, list[str]]:
+        """Read the log as columns of text; empty without a log."""
+        path = self.path / "log.csv"
+        if not path.exists():
+            return {}
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}

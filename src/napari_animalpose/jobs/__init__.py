@@ -1,0 +1,39 @@
+"""Run pipeline functions in a child process, with events, two kinds of stop and a result.
+
+A pipeline function takes the keyword arguments ``on_event`` (called with every `Event`)
+and ``should_stop`` (returns a `StopRequest`). `run` starts such a function in a child;
+the command line calls the same function in its own process, under `stop_on_interrupt`.
+"""
+
+from napari_animalpose.jobs.events import (
+    Cancelled,
+    Event,
+    Failed,
+    Log,
+    Metric,
+    Preview,
+    Progress,
+    Result,
+    StopRequest,
+    ignore_event,
+    never_stop,
+    stop_on_interrupt,
+)
+from napari_animalpose.jobs.job import Job, run
+
+__all__ = [
+    "Cancelled",
+    "Event",
+    "Failed",
+    "Job",
+    "Log",
+    "Metric",
+    "Preview",
+    "Progress",
+    "Result",
+    "StopRequest",
+    "ignore_event",
+    "never_stop",
+    "run",
+    "stop_on_interrupt",
+]

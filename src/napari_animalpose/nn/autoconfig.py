@@ -1,0 +1,314 @@
+"""Choosing a network for an animal from its labels, and saying why.
+
+Numbers measured on the labels (`measure_labels`) go in; a configuration and the
+sentences that justify it come out (`choose_config`). Nothing here is trained or tried:
+the rules are the ones that `benchmarks/NOTES.md` reports on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_animalpose.config import AugmentConfig, ModelConfig, RunConfig, TrainConfig
+from napari_animalpose.data.poses import Poses
+from napari_animalpose.errors import ConfigError, DataError
+from napari_animalpose.nn.backbones import UNetOptions, model_receptive_field
+from napari_animalpose.nn.heads import PIPELINES
+
+__all__ = ["PRESETS", "Choice", "LabelMeasures", "choose_config", "measure_labels"]
+
+SCALES = (1.0, 0.75, 0.5, 1 / 3, 0.25, 1 / 6, 0.125)
+SMALL_ANIMAL = 0.3  # of the shorter side of the frame
+SMALLEST_ANIMAL_PX = 80  # of network input: below, the points of an animal run together
+COARSE_FROM_PX = 150  # of network input: from here an output stride of 4 loses nothing
+SIGMA_CELLS = 1.5  # of the confidence map: wide enough for the sub-pixel fit
+ALL_ROUND_DEG = 80.0
+
+
+@dataclass(frozen=True)
+class LabelMeasures:
+    """What the labels say about the animal and its place in the frame; lengths in px.
+
+    Parameters
+    ----------
+    n_frames, n_instances : int
+        Labelled frames and labelled animals in them.
+    n_nodes : int
+    animals_per_frame : int
+        The most in one frame.
+    frame_height, frame_width : int
+        Of the largest labelled frame.
+    channels : int
+        1 for gray, 3 for colour.
+    size_px : float
+        Median length of the diagonal of an animal's bounding box.
+    large_size_px : float
+        The 95th percentile of it.
+    spacing_px : float
+        Median distance from a point to the next point of the same animal.
+    orientation_spread_deg : float
+        Circular standard deviation of the directions in which animals lie; above about
+        80 they lie in all directions, as seen from above.
+    points_labelled : float
+        Share of all points that have a position.
+    """
+
+    n_frames: int
+    n_instances: int
+    n_nodes: int
+    animals_per_frame: int
+    frame_height: int
+    frame_width: int
+    channels: int
+    size_px: float
+    large_size_px: float
+    spacing_px: float
+    orientation_spread_deg: float
+    points_labelled: float
+
+    @property
+    def share_of_frame(self) -> float:
+        """Length of an animal over the shorter side of the frame."""
+        return self.size_px / min(self.frame_height, self.frame_width)
+
+
+def measure_labels(labels: Poses, sizes: Sequence[tuple[int, int]], channels: int) -> LabelMeasures:
+    """Measure the labelled animals.
+
+    Parameters
+    ----------
+    labels : Poses
+        Labelled instances only.
+    sizes : sequence of (int, int)
+        (height, width) of the videos or frames that hold them.
+    channels : int
+        1 for gray frames, 3 for colour.
+
+    Raises
+    ------
+    DataError
+        If there is no labelled point at all.
+    """
+    xy = labels.xy.astype(np.float64)
+    placed = np.isfinite(xy[..., 0])
+    rows = placed.any(axis=1)
+    if not rows.any():
+        raise DataError(
+            "Expected labelled points to learn from; received labels without a single point. "
+            "Label some frames first."
+        )
+    xy, placed = xy[rows], placed[rows]
+    sides = np.nanmax(xy, axis=1) - np.nanmin(xy, axis=1)  # (N, 2)
+    diagonal = np.hypot(sides[:, 0], sides[:, 1])
+    frames, counts = np.unique(
+        np.stack([labels.video[rows], labels.frame[rows]]), axis=1, return_counts=True
+    )
+    return LabelMeasures(
+        n_frames=frames.shape[1],
+        n_instances=int(rows.sum()),
+        n_nodes=labels.n_nodes,
+        animals_per_frame=int(counts.max()),
+        frame_height=max(size[0] for size in sizes),
+        frame_width=max(size[1] for size in sizes),
+        channels=channels,
+        size_px=max(1.0, float(np.median(diagonal))),
+        large_size_px=max(1.0, float(np.percentile(diagonal, 95))),
+        spacing_px=_spacing(xy),
+        orientation_spread_deg=_orientation_spread(xy),
+        points_labelled=float(placed.mean()),
+    )
+
+
+def _spacing(xy: NDArray[np.float64]) -> float:
+    """Median distance of a point to the next one of the same animal, (N, K, 2); inf for K = 1."""
+    distance = np.linalg.norm(xy[:, :, None] - xy[:, None], axis=-1)  # (N, K, K)
+    distance[:, np.arange(xy.shape[1]), np.arange(xy.shape[1])] = np.inf
+    nearest = np.where(np.isnan(distance), np.inf, distance).min(axis=2)
+    nearest = nearest[np.isfinite(nearest)]
+    return float(np.median(nearest)) if nearest.size else math.inf
+
+
+def _orientation_spread(xy: NDArray[np.float64]) -> float:
+    """Circular standard deviation in degrees of the animals' orientations.
+
+    The orientation is the rotation that best brings the animals' mean shape onto each
+    of them (Procrustes, Kabsch 1976), the mean shape being refined from the first
+    complete animal.
+    """
+    centred = xy - np.nanmean(xy, axis=1, keepdims=True)
+    shapes = np.nan_to_num(centred[..., 0] + 1j * centred[..., 1])  # (N, K); missing: 0
+    template = shapes[np.argmax(np.isfinite(xy[..., 0]).sum(axis=1))]
+    angles = np.zeros(len(shapes))
+    for _ in range(5):
+        angles = np.angle((shapes * template.conj()).sum(axis=1))
+        template = (shapes * np.exp(-1j * angles)[:, None]).mean(axis=0)
+    length = abs(np.exp(1j * angles).mean())
+    return float(np.rad2deg(math.sqrt(max(0.0, -2 * math.log(max(length, 1e-9))))))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A configuration and why it was chosen.
+
+    Parameters
+    ----------
+    config : RunConfig
+    reasons : tuple of str
+        One sentence for each decision, for biologists.
+    receptive_field_px : float
+        Side of the receptive field in px of the full frame.
+    """
+
+    config: RunConfig
+    reasons: tuple[str, ...]
+    receptive_field_px: float
+
+
+@dataclass(frozen=True)
+class _Preset:
+    input_pixels: float  # px of network input a frame that training can afford
+    filters: int
+    summary: str
+
+
+PRESETS: dict[str, _Preset] = {
+    "fast": _Preset(110e3, 16, "small input and network: minutes on a CPU"),
+    "balanced": _Preset(220e3, 16, "the default"),
+    "accurate": _Preset(900e3, 24, "large input and network: for a GPU or patience"),
+}
+
+
+def choose_config(
+    measures: LabelMeasures, preset: str = "balanced", pipeline: str = "auto"
+) -> Choice:
+    """Choose pipeline, scale, depth, strides and augmentation for an animal.
+
+    Parameters
+    ----------
+    measures : LabelMeasures
+    preset : {"fast", "balanced", "accurate"}
+        How much input and how many filters the network may have.
+    pipeline : str
+        A name in `nn.heads.PIPELINES`, or "auto".
+
+    Raises
+    ------
+    ConfigError
+        If the preset or the pipeline is unknown.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"Expected one of the presets {', '.join(PRESETS)}; received {preset!r}.")
+    reasons = [_describe(measures)]
+    if pipeline == "auto":
+        pipeline = _choose_pipeline(measures, reasons)
+    heads = PIPELINES.get(pipeline).heads
+    model = _choose_model(measures, PRESETS[preset], reasons)
+    return Choice(
+        RunConfig(
+            pipeline=pipeline,
+            networks=dict.fromkeys(heads, model),
+            augment=_choose_augmentation(measures, reasons),
+            train=TrainConfig(batch_size=4),
+        ),
+        tuple(reasons),
+        model_receptive_field(model) / model.input_scale,
+    )
+
+
+def _describe(m: LabelMeasures) -> str:
+    animals = "one animal" if m.animals_per_frame == 1 else f"up to {m.animals_per_frame} animals"
+    return (
+        f"{m.n_frames} labelled frames of {m.frame_width} x {m.frame_height} px with {animals} "
+        f"each; an animal is {m.size_px:.0f} px long ({m.share_of_frame:.0%} of the shorter side) "
+        f"with {m.n_nodes} points about {m.spacing_px:.0f} px from one to the next, of which "
+        f"{m.points_labelled:.0%} are labelled."
+    )
+
+
+def _choose_pipeline(m: LabelMeasures, reasons: list[str]) -> str:
+    if m.animals_per_frame == 1:
+        reasons.append("Pipeline single: never more than one animal is labelled in a frame.")
+        return "single"
+    small = m.share_of_frame < SMALL_ANIMAL
+    better = "topdown" if small else "bottomup"
+    reasons.append(
+        f"Pipeline {better}: several animals in a frame that "
+        + (
+            "are small beside it, so each is found first and then looked at closely."
+            if small
+            else "fill much of it and may touch, so all points are found at once and joined."
+        )
+    )
+    return better
+
+
+def _choose_model(m: LabelMeasures, preset: _Preset, reasons: list[str]) -> ModelConfig:
+    scale = _choose_scale(m, preset, reasons)
+    size = m.large_size_px * scale
+    stride = 4 if size >= COARSE_FROM_PX else 2
+    sigma = SIGMA_CELLS * stride
+    reasons.append(
+        f"Output stride {stride} with sigma {sigma:g} px (of the network input): fine enough "
+        "that the sub-pixel fit, and not the map, limits the precision."
+    )
+    options = UNetOptions(filters=preset.filters, stem_stride=2 if size >= COARSE_FROM_PX else 1)
+    for depth in range(2, 7):
+        options = options.replace(down_blocks=depth)
+        model = ModelConfig(
+            backbone="unet",
+            backbone_options=options.to_dict(),
+            channels=m.channels,
+            input_scale=scale,
+            output_stride=stride,
+            sigma_px=sigma,
+        )
+        field = model_receptive_field(model)
+        if field >= size:
+            break
+    reasons.append(
+        f"U-Net with {options.down_blocks} halvings"
+        + (f" after a stem of stride {options.stem_stride}" if options.stem_stride > 1 else "")
+        + f" and {options.filters} filters: it sees {field / scale:.0f} px of the frame around "
+        f"each place, enough for the whole animal ({m.large_size_px:.0f} px at the 95th percentile)."
+    )
+    return model
+
+
+def _choose_scale(m: LabelMeasures, preset: _Preset, reasons: list[str]) -> float:
+    """Largest of the simple scales that the budget allows and the animal does not need less of."""
+    pixels = m.frame_height * m.frame_width
+    affordable = math.sqrt(preset.input_pixels / pixels)
+    needed = SMALLEST_ANIMAL_PX / m.size_px
+    wanted = min(1.0, max(affordable, needed))
+    scale = min(SCALES, key=lambda s: abs(math.log(s / wanted)))
+    if scale == 1:
+        reasons.append("Input scale 1: the frame is small enough to be used as it is.")
+    elif needed > affordable:
+        reasons.append(
+            f"Input scale {scale:.3g}: smaller, and the animal would be less than "
+            f"{SMALLEST_ANIMAL_PX} px long; training will take its time."
+        )
+    else:
+        reasons.append(
+            f"Input scale {scale:.3g}: the animal is still {m.size_px * scale:.0f} px long and "
+            f"its points {m.spacing_px * scale:.0f} px apart, and training is "
+            f"{1 / scale**2:.0f} times faster."
+        )
+    return scale
+
+
+def _choose_augmentation(m: LabelMeasures, reasons: list[str]) -> AugmentConfig:
+    if m.orientation_spread_deg >= ALL_ROUND_DEG:
+        reasons.append("Rotation by any angle: the animals lie in all directions.")
+        return AugmentConfig(rotation_deg=180.0)
+    rotation = float(min(45, max(15, round(m.orientation_spread_deg))))
+    reasons.append(
+        f"Rotation by up to {rotation:.0f} degrees: the animals keep their direction within "
+        f"about {m.orientation_spread_deg:.0f} degrees."
+    )
+    return AugmentConfig(rotation_deg=rotation)

@@ -1,0 +1,198 @@
+"""The architectures by name, with their options and their closed-form geometry.
+
+Free of keras, so that a window or a command can list them, check their options and
+draw their receptive field; the layers are built in `nn.models`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+from napari_animalpose.config import Config, ModelConfig
+from napari_animalpose.nn.geometry import Layer, receptive_field
+from napari_animalpose.registry import Registry
+
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "BackboneOptions",
+    "LeapOptions",
+    "UNetOptions",
+    "backbone_options",
+    "filters_at",
+    "model_receptive_field",
+]
+
+
+class BackboneOptions(Protocol):
+    """What the options of every architecture can say about its geometry."""
+
+    @property
+    def max_stride(self) -> int:
+        """Input px between two cells of the deepest layer: sides are padded to it."""
+        ...
+
+    def layers(self, output_stride: int) -> list[Layer]:
+        """Return the layers on the longest path from the input to a confidence map."""
+        ...
+
+
+def filters_at(filters: int, rate: float, depth: int) -> int:
+    """Return the number of filters of a block, rounded to a multiple of eight.
+
+    Vector units take channels in groups of eight or sixteen; the remainder would cost
+    as much as a full group.
+    """
+    return max(8, round(filters * rate**depth / 8) * 8)
+
+
+@dataclass(frozen=True)
+class UNetOptions(Config):
+    """A U-Net (Ronneberger et al. 2015) as a template with explicit knobs.
+
+    Parameters
+    ----------
+    filters : int
+        Of the first block.
+    filters_rate : float
+        Factor from one block to the next deeper one.
+    down_blocks : int
+        Number of halvings after the stem.
+    convs_per_block : int
+        3 x 3 convolutions in each block, on the way down and up.
+    stem_stride : int
+        1, or 2 or 4 for a strided 5 x 5 stem that makes large frames cheap.
+    skip : {"concat", "add", "none"}
+        How the way up sees the way down.
+    upsampling : {"bilinear", "transposed"}
+        How a block doubles the resolution.
+    normalization : {"none", "batch"}
+        After each convolution.
+    """
+
+    filters: int = 16
+    filters_rate: float = 1.5
+    down_blocks: int = 4
+    convs_per_block: int = 2
+    stem_stride: int = 1
+    skip: Literal["concat", "add", "none"] = "concat"
+    upsampling: Literal["bilinear", "transposed"] = "bilinear"
+    normalization: Literal["none", "batch"] = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("filters", "down_blocks", "convs_per_block"):
+            self._require(getattr(self, name) >= 1, name, "a whole number of at least 1")
+        self._require(self.stem_stride in (1, 2, 4), "stem_stride", "1, 2 or 4")
+        self._require(self.filters_rate >= 1, "filters_rate", "a factor of at least 1")
+
+    @property
+    def max_stride(self) -> int:
+        """Input px between two cells of the deepest layer."""
+        return int(self.stem_stride * 2**self.down_blocks)
+
+    def layers(self, output_stride: int) -> list[Layer]:
+        """Return the layers on the longest path from the input to a confidence map."""
+        convs = [Layer(3, 1)] * self.convs_per_block
+        path = [Layer(5, 2)] * (self.stem_stride.bit_length() - 1) + convs
+        for _ in range(self.down_blocks):
+            path += [Layer(2, 2), *convs]
+        stride = self.max_stride
+        while stride > output_stride:
+            path += [Layer(2 if self.upsampling == "bilinear" else 1, 0.5), *convs]
+            stride //= 2
+        return path
+
+
+@dataclass(frozen=True)
+class LeapOptions(Config):
+    """The LEAP network (Pereira et al. 2019): convolutions, pooling, transposed ones up.
+
+    Parameters
+    ----------
+    filters : int
+        Of the first block; each deeper block has `filters_rate` times as many.
+    filters_rate : float
+        Factor from one block to the next deeper one.
+    down_blocks : int
+        Number of halvings.
+    convs_per_block : int
+        3 x 3 convolutions in each block.
+    """
+
+    filters: int = 32
+    filters_rate: float = 2.0
+    down_blocks: int = 3
+    convs_per_block: int = 3
+
+    def __post_init__(self) -> None:
+        for name in ("filters", "down_blocks", "convs_per_block"):
+            self._require(getattr(self, name) >= 1, name, "a whole number of at least 1")
+        self._require(self.filters_rate >= 1, "filters_rate", "a factor of at least 1")
+
+    @property
+    def max_stride(self) -> int:
+        """Input px between two cells of the deepest layer."""
+        return int(2**self.down_blocks)
+
+    def layers(self, output_stride: int) -> list[Layer]:
+        """Return the layers on the longest path from the input to a confidence map."""
+        convs = [Layer(3, 1)] * self.convs_per_block
+        path = list(convs)
+        for _ in range(self.down_blocks):
+            path += [Layer(2, 2), *convs]
+        stride = self.max_stride
+        while stride > output_stride:
+            stride //= 2
+            last = stride == output_stride
+            path += [Layer(2, 0.5), *convs[: 0 if last else len(convs) - 1]]
+        return path
+
+
+class Backbone(NamedTuple):
+    """One architecture: its options and where its layers are built."""
+
+    options: type[Any]
+    builder: str
+    summary: str
+
+
+BACKBONES: Registry[Backbone] = Registry("backbone")
+BACKBONES.register(
+    "unet",
+    Backbone(
+        UNetOptions,
+        "napari_animalpose.nn.models.unet:build_unet",
+        "encoder and decoder with skip connections; the default",
+    ),
+)
+BACKBONES.register(
+    "leap",
+    Backbone(
+        LeapOptions,
+        "napari_animalpose.nn.models.leap:build_leap",
+        "the network of LEAP (2019): simple, without skip connections",
+    ),
+)
+
+
+def backbone_options(config: ModelConfig) -> Any:
+    """Return the checked options of the backbone that a model asks for.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown backbone or option.
+    """
+    options: Mapping[str, Any] = config.backbone_options
+    return BACKBONES.get(config.backbone).options.from_dict(options)
+
+
+def model_receptive_field(config: ModelConfig) -> int:
+    """Return the side of the receptive field in px of the network input.
+
+    A closed formula over the layers (`geometry.receptive_field`); divide by
+    `input_scale` for px of the frame.
+    """
+    return receptive_field(backbone_options(config).layers(config.output_stride))

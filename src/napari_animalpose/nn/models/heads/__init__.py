@@ -1,0 +1,1 @@
+"""One kind of network output per file: targets, loss and decoder together."""

@@ -1,0 +1,342 @@
+"""Training one network: batches in, best weights out.
+
+The loop is our own and not `keras.Model.fit`, because a run here may be bounded by
+wall-clock time, chooses its best epoch by accuracy in px, can be stopped between any two
+steps, and tells what it does as it goes.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from napari_animalpose.config import RunConfig
+from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.errors import CancelledError, ModelError
+from napari_animalpose.jobs import Event, Log, Metric, Preview, Progress, StopRequest
+from napari_animalpose.nn.dataset import Batch, BatchSampler
+from napari_animalpose.nn.geometry import scale_points, unscale_points
+from napari_animalpose.nn.heads import HEADS
+from napari_animalpose.nn.inference import Forward
+from napari_animalpose.nn.models.device import adjust_intensity, cut_out, warp_images
+from napari_animalpose.nn.models.network import build_network, resolve_precision
+from napari_animalpose.nn.models.preparation import TrainingData
+from napari_animalpose.nn.schedule import Schedule
+
+__all__ = ["Checkpoint", "Trainer"]
+
+
+@dataclass
+class Checkpoint:
+    """Everything needed to go on: weights, optimizer and where the run was.
+
+    `weights` are the averaged weights that validation and prediction use; `raw` are the
+    ones that the optimizer moves.
+    """
+
+    weights: list[NDArray[Any]]
+    raw: list[NDArray[Any]] = field(default_factory=list)
+    optimizer: list[NDArray[Any]] = field(default_factory=list)
+    step: int = 0
+    epoch: int = 0
+    error_px: float = math.inf
+
+
+class Trainer:
+    """Trains one network on prepared data.
+
+    Parameters
+    ----------
+    config : RunConfig
+    skeleton : Skeleton
+    head_name : str
+        Name in `nn.heads.HEADS`.
+    data : TrainingData
+    started : float
+        `time.monotonic` from which `TrainConfig.max_minutes` counts.
+    on_event : callable
+        Receives progress, metrics and previews as they happen.
+    should_stop : callable
+        Asked between steps: `StopRequest.STOP_EARLY` keeps the best weights, `StopRequest.CANCEL` ends with
+        `CancelledError`.
+    on_best : callable
+        Receives a `Checkpoint` each time the validation accuracy improves.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        skeleton: Skeleton,
+        head_name: str,
+        data: TrainingData,
+        *,
+        started: float,
+        on_event: Callable[[Event], None],
+        should_stop: Callable[[], StopRequest],
+        on_best: Callable[[Checkpoint], None],
+    ) -> None:
+        train = config.train
+        model = config.networks[head_name]
+        keras.utils.set_random_seed(train.seed)
+        self.config = config
+        self.model = model
+        self.data = data
+        self.name = head_name
+        self.precision = resolve_precision(train.precision)
+        self.head = HEADS.get(head_name)(model, skeleton)
+        self.network = build_network(model, self.head.n_outputs, self.precision)
+        self.averaged = build_network(model, self.head.n_outputs, self.precision)
+        self.averaged.set_weights(self.network.get_weights())
+        self.optimizer = self._make_optimizer()
+        self.optimizer.build(self.network.trainable_variables)
+        self.forward = Forward(self.averaged, self.head, model, "gaussian")
+        self.sampler = BatchSampler(
+            data.store,
+            data.train,
+            data.window,
+            config.augment,
+            skeleton.flip_order,
+            train.batch_size,
+            train.seed,
+            data.jitter_px,
+        )
+        once_through = math.ceil(len(data.train) / train.batch_size)
+        self.steps_per_epoch = train.steps_per_epoch or max(50, once_through)
+        self.schedule = Schedule(train, self.steps_per_epoch, started)
+        self._emit = on_event
+        self._should_stop = should_stop
+        self._on_best = on_best
+        self._train_step = tf.function(self._step, autograph=False, reduce_retracing=True)
+        self.best = Checkpoint(self.averaged.get_weights())
+        self.step = self.epoch = 0
+
+    # --------------------------------------------------------------------- one step
+    def _make_optimizer(self) -> Any:
+        train = self.config.train
+        optimizer = keras.optimizers.AdamW(
+            train.learning_rate, weight_decay=train.weight_decay, clipnorm=1.0
+        )
+        if self.precision == "float16":
+            return keras.optimizers.LossScaleOptimizer(optimizer)
+        return optimizer
+
+    def _inputs(self, batch: Batch) -> Any:
+        """Make float windows (B, H, W, C) in 0..1 from the patches of a batch."""
+        height, width = self.data.window
+        x = warp_images(batch.patches, batch.matrices, height, width)
+        x = tf.cast(x, tf.float32) / 255.0
+        x = adjust_intensity(x, batch.intensity, batch.seed)
+        if self.config.augment.cutout_probability > 0:
+            x = cut_out(x, batch.boxes)
+        return x
+
+    def _step(self, batch: Batch, learning_rate: Any, momentum: Any) -> Any:
+        images = self._inputs(batch)
+        targets = self.head.targets(batch.xy, *self.data.window)
+        variables = self.network.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = self.network(images, training=True)
+            loss = self.head.loss(targets, outputs, self.config.train.foreground_weight)
+            scaled = loss
+            if self.precision == "float16":
+                scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, variables)
+        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        inner.learning_rate.assign(learning_rate)
+        self.optimizer.apply(gradients, variables)
+        for average, value in zip(self.averaged.weights, self.network.weights, strict=True):
+            average.assign(momentum * average + (1.0 - momentum) * value)
+        return loss
+
+    def _momentum(self) -> float:
+        """EMA momentum that starts low: an average of ten steps knows nothing of the first."""
+        return min(self.config.train.ema_momentum, (1 + self.step) / (10 + self.step))
+
+    # ----------------------------------------------------------------- the whole run
+    def run(self) -> Checkpoint:
+        """Train to the end and return the best checkpoint.
+
+        Raises
+        ------
+        CancelledError
+            If asked to cancel; nothing is kept.
+        ModelError
+            If the loss stops being a number.
+        """
+        batches = self._batches()
+        self.schedule.begin(self.step)
+        since_best = 0
+        validation_s = 0.0
+        while not self.schedule.is_over(self.step):
+            began = time.monotonic()
+            loss, stopped = self._run_epoch(batches)
+            self.epoch += 1
+            training_s = time.monotonic() - began
+            worth_it = validation_s < 0.2 * (time.monotonic() - self._validated_at(began))
+            over = stopped or self.schedule.is_over(self.step)
+            improved = False
+            if over or worth_it or self.epoch == 1:
+                began = time.monotonic()
+                values = self.validate()
+                validation_s = time.monotonic() - began
+                self._last_validation = time.monotonic()
+                self.schedule.reserve_s = 1.5 * validation_s + 1.0
+                improved = self._keep_if_best(values["val_error_px"], loss)
+                since_best = 0 if improved else since_best + 1
+            else:
+                values = {}
+            self._report(loss, values, training_s)
+            patience = self.config.train.patience_epochs
+            if stopped or (patience and since_best >= patience):
+                break
+        return self.best
+
+    _last_validation: float | None = None
+
+    def _validated_at(self, default: float) -> float:
+        return default if self._last_validation is None else self._last_validation
+
+    def _batches(self) -> Any:
+        """Prefetching iterator over batches: numpy draws while the device computes."""
+        first = self.sampler.draw()
+        signature = Batch(*(tf.TensorSpec(part.shape, part.dtype) for part in first))
+        dataset = tf.data.Dataset.from_generator(
+            lambda: iter(self.sampler), output_signature=signature
+        )
+        return iter(dataset.prefetch(4))
+
+    def _run_epoch(self, batches: Any) -> tuple[float, bool]:
+        """Take the steps of one epoch; return the mean loss and whether to stop early."""
+        losses = []
+        began, first = time.monotonic(), self.step
+        for _ in range(self.steps_per_epoch):
+            stop = self._should_stop()
+            if stop is StopRequest.CANCEL:
+                raise CancelledError("Training was cancelled; nothing was kept.")
+            if stop is StopRequest.STOP_EARLY or self.schedule.is_over(self.step):
+                break
+            rate = tf.constant(self.schedule.learning_rate(self.step), tf.float32)
+            momentum = tf.constant(self._momentum(), tf.float32)
+            losses.append(self._train_step(Batch(*next(batches)), rate, momentum))
+            self.step += 1
+            if self.step % 5 == 0:
+                float(losses[-1])  # wait for the device: what is queued cannot be stopped
+                self._report_progress((self.step - first) / (time.monotonic() - began))
+        mean = float(tf.reduce_mean(losses)) if losses else math.nan
+        if losses and not math.isfinite(mean):
+            raise ModelError(
+                f"Expected a finite loss; received {mean} after {self.step} steps. "
+                "Lower the learning rate: --set train.learning_rate=0.0005"
+            )
+        return mean, self._should_stop() is StopRequest.STOP_EARLY
+
+    def _report_progress(self, rate: float) -> None:
+        progress = self.schedule.progress(self.step)
+        self._emit(
+            Progress(
+                f"train {self.name}",
+                round(progress * 1000),
+                1000,
+                rate=rate,
+                eta_s=self.schedule.seconds_left(self.step),
+            )
+        )
+
+    def _keep_if_best(self, error_px: float, loss: float) -> bool:
+        score = error_px if math.isfinite(error_px) else loss
+        if score >= self.best.error_px and self.best.step:
+            return False
+        self.best = Checkpoint(
+            self.averaged.get_weights(),
+            self.network.get_weights(),
+            [np.asarray(variable) for variable in self.optimizer.variables],
+            self.step,
+            self.epoch,
+            score,
+        )
+        self._on_best(self.best)
+        return True
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint: weights always, optimizer and step where it has them."""
+        self.averaged.set_weights(checkpoint.weights)
+        self.network.set_weights(checkpoint.raw or checkpoint.weights)
+        if checkpoint.optimizer:
+            for variable, value in zip(self.optimizer.variables, checkpoint.optimizer, strict=True):
+                variable.assign(value)
+            self.step, self.epoch = checkpoint.step, checkpoint.epoch
+
+    # -------------------------------------------------------------------- validation
+    def validate(self) -> dict[str, float]:
+        """Return accuracy on the validation frames, in px of the full frame.
+
+        ``val_error_px`` is the mean over labelled points of the distance, counted as at
+        most a fifth of the animal: what the best epoch is chosen by. Without validation
+        frames all values are NaN.
+        """
+        cap = 0.2 * self.data.animal_size_px
+        scale = self.model.input_scale
+        distances: list[NDArray[np.float64]] = []
+        preview: dict[str, Any] | None = None
+        for example in self.data.validation:
+            frame = self.data.store[example.frame]
+            points, _ = self.forward.points_of_inputs(frame[None])
+            truth = unscale_points(example.xy, scale)
+            found = np.asarray(points)[0]
+            distances.append(_closest(found, truth))
+            if preview is None:
+                preview = self._preview(frame, truth, found)
+        if preview is not None:
+            self._emit(Preview(f"validation {self.name}", preview))
+        error = np.concatenate(distances) if distances else np.zeros(0)
+        if not error.size:
+            return {"val_error_px": math.nan, "val_error_p50": math.nan, "val_error_p90": math.nan}
+        return {
+            "val_error_px": float(np.minimum(error, cap).mean()),
+            "val_error_p50": float(np.median(error)),
+            "val_error_p90": float(np.percentile(error, 90)),
+        }
+
+    def _preview(
+        self, frame: NDArray[np.uint8], truth: NDArray[np.float64], found: NDArray[np.float32]
+    ) -> dict[str, Any]:
+        """Arrays of one validation frame, everything in px of the network input."""
+        scale = self.model.input_scale
+        outputs = self.forward.maps_of_inputs(frame[None])
+        return {
+            "frame": frame,
+            "truth": scale_points(truth, scale),
+            "points": scale_points(found.astype(np.float64), scale),
+            "maps": next(iter(outputs.values()))[0],
+            "stride": self.model.output_stride,
+        }
+
+    def _report(self, loss: float, values: dict[str, float], training_s: float) -> None:
+        rate = self.schedule.learning_rate(self.step)
+        metrics = {"epoch": float(self.epoch), "loss": loss, "learning_rate": rate, **values}
+        metrics["seconds"] = time.monotonic() - self.schedule.started
+        self._emit(Metric(self.step, metrics))
+        if self.epoch == 1:
+            per_step = 1000 * training_s / max(1, self.step)
+            self._emit(Log(logging.INFO, f"{per_step:.0f} ms a step in {self.precision}"))
+
+
+def _closest(found: NDArray[np.float32], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances of the labelled points to the nearest instance's point, NaN dropped.
+
+    Parameters
+    ----------
+    found : (I, K, 2), truth : (J, K, 2), px.
+    """
+    difference = found[None] - truth[:, None]  # (J, I, K, 2)
+    distance = np.sqrt((difference**2).sum(axis=-1)).min(axis=1)  # (J, K)
+    return np.asarray(distance[np.isfinite(distance)], np.float64)

@@ -1,0 +1,161 @@
+"""From videos and trained networks to poses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_animalpose.config import PredictConfig
+from napari_animalpose.data.poses import Poses
+from napari_animalpose.data.project import Project
+from napari_animalpose.errors import ConfigError, DataError
+from napari_animalpose.io.runs import RunFolder
+from napari_animalpose.jobs import Event, Progress, StopRequest, ignore_event, never_stop
+from napari_animalpose.pipeline.files import format_frames, parse_frames, read
+
+if TYPE_CHECKING:
+    from napari_animalpose.nn.inference import Predictor
+
+__all__ = ["load_predictor", "predict", "predicted_frames"]
+
+FilePath = str | PathLike[str]
+FRAMES_KEY = "animalpose_frames"
+
+
+def load_predictor(
+    models: FilePath | Sequence[FilePath], config: PredictConfig | None = None
+) -> Predictor:
+    """Load the networks of a run folder, ready to predict.
+
+    Parameters
+    ----------
+    models : path or sequence of paths
+        Run folders.
+    config : PredictConfig, optional
+
+    Raises
+    ------
+    ModelError
+        If a folder holds no run, or a damaged one.
+    """
+    from napari_animalpose.nn.inference import load_run
+
+    folders = [models] if isinstance(models, str | PathLike) else list(models)
+    if len(folders) != 1:
+        raise ConfigError(
+            f"Expected one run folder; received {len(folders)}. A run holds all its networks."
+        )
+    return load_run(RunFolder(folders[0]), config or PredictConfig())
+
+
+def predict(
+    source: FilePath | Project,
+    models: FilePath | Sequence[FilePath],
+    *,
+    frames: str | None = None,
+    split: str | None = None,
+    config: PredictConfig | None = None,
+    video_dirs: FilePath | Sequence[FilePath] = (),
+    on_event: Callable[[Event], None] = ignore_event,
+    should_stop: Callable[[], StopRequest] = never_stop,
+) -> Project:
+    """Predict poses on a video or on the videos of a label file.
+
+    Parameters
+    ----------
+    source : path or Project
+        A video, labels of any known format, or an open project.
+    models : path or sequence of paths
+        The run folder.
+    frames : str, optional
+        Which frames of every video, as `parse_frames` reads them; by default all.
+    split : {"train", "validation", "test"}, optional
+        Only the frames that this part of the run's labels had; `source` then is the
+        label file of the run.
+    config : PredictConfig, optional
+    video_dirs : path or sequence of paths
+        Folders in which to look for missing videos.
+    on_event, should_stop : callable
+        As `jobs.run` gives them. `StopRequest.STOP_EARLY` keeps what is done.
+
+    Returns
+    -------
+    Project
+        The videos of `source` with predicted instances and nothing else. Which frames
+        were looked at stands in `provenance`, so that frames without animals count.
+    """
+    project = source if isinstance(source, Project) else read(source, video_dirs=video_dirs)
+    wanted = _choose_frames(project, frames, split, models)
+    predictor = load_predictor(models, config)
+    parts = [Poses.empty(predictor.skeleton)]
+    looked_at: dict[str, str] = {}
+    total = sum(len(numbers) for numbers in wanted.values())
+    before = 0
+    for video, numbers in wanted.items():
+
+        def report(done: int, rate: float, before: int = before) -> None:
+            left = (total - before - done) / rate if rate else None
+            on_event(Progress("predict", before + done, total, rate=rate, eta_s=left))
+
+        poses, done = predictor.run(
+            project.videos[video], numbers, video, on_progress=report, should_stop=should_stop
+        )
+        parts.append(poses)
+        looked_at[str(video)] = format_frames(numbers[:done])
+        before += done
+        if done < len(numbers):
+            break
+    provenance = {FRAMES_KEY: looked_at, "animalpose_models": [str(m) for m in _as_list(models)]}
+    return Project(videos=project.videos, poses=Poses.concat(parts), provenance=provenance)
+
+
+def predicted_frames(project: Project) -> dict[int, np.ndarray[Any, Any]] | None:
+    """Return the frames that a prediction looked at, by video; None if the file does not say."""
+    texts = project.provenance.get(FRAMES_KEY)
+    if not isinstance(texts, Mapping):
+        return None
+    limit = np.iinfo(np.int32).max
+    return {
+        int(video): parse_frames(text, limit) if text else np.zeros(0, np.int64)
+        for video, text in texts.items()
+    }
+
+
+def _as_list(models: FilePath | Sequence[FilePath]) -> list[FilePath]:
+    return [models] if isinstance(models, str | PathLike) else list(models)
+
+
+def _choose_frames(
+    project: Project,
+    frames: str | None,
+    split: str | None,
+    models: FilePath | Sequence[FilePath],
+) -> dict[int, list[int]]:
+    """Frames to look at, by video."""
+    if frames is not None and split is not None:
+        raise ConfigError("Expected frames or a split; received both. Leave one out.")
+    if split is not None:
+        parts = RunFolder(_as_list(models)[0]).read_split()
+        if split not in parts:
+            raise ConfigError(f"Expected one of the splits {', '.join(parts)}; received {split!r}.")
+        pairs: Iterable[tuple[int, int]] = sorted(parts[split])
+        chosen: dict[int, list[int]] = {}
+        for video, frame in pairs:
+            if video >= len(project.videos):
+                raise DataError(
+                    f"Expected the label file that the run was trained on; received one with "
+                    f"{len(project.videos)} videos where the run's split names video {video}."
+                )
+            chosen.setdefault(video, []).append(frame)
+        if not chosen:
+            raise DataError(f"Expected frames in the split {split!r}; received none.")
+        return chosen
+    return {
+        number: (
+            list(range(len(video))) if frames is None else parse_frames(frames, len(video)).tolist()
+        )
+        for number, video in enumerate(project.videos)
+    }

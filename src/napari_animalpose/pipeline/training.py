@@ -1,0 +1,375 @@
+"""From labels to a run folder with trained networks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_animalpose.config import RunConfig, override
+from napari_animalpose.data.poses import Poses
+from napari_animalpose.data.project import Project
+from napari_animalpose.errors import DataError
+from napari_animalpose.io.labels import write_labels
+from napari_animalpose.io.runs import RunFolder, versions, write_json
+from napari_animalpose.jobs import (
+    Event,
+    Log,
+    Metric,
+    Preview,
+    Progress,
+    StopRequest,
+    ignore_event,
+    never_stop,
+)
+from napari_animalpose.nn.autoconfig import Choice, LabelMeasures, choose_config, measure_labels
+from napari_animalpose.nn.metrics import evaluate
+from napari_animalpose.pipeline.files import parse_frames, read, select_frames
+
+__all__ = ["Run", "choose", "split_frames", "train"]
+
+FilePath = str | PathLike[str]
+Key = tuple[int, int]
+SIZE_SAMPLES = 40  # frames opened to learn their sizes and colours before training
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training leaves behind.
+
+    Parameters
+    ----------
+    path : Path
+        The run folder.
+    config : RunConfig
+    metrics : dict
+        Accuracy on the validation and, if there are any, the test frames.
+    """
+
+    path: Path
+    config: RunConfig
+    metrics: dict[str, Any]
+
+
+def choose(
+    labels: FilePath | Project,
+    *,
+    pipeline: str = "auto",
+    preset: str = "balanced",
+    frames: str | None = None,
+    video_dirs: FilePath | Sequence[FilePath] = (),
+) -> Choice:
+    """Choose a network for the animal of a label file, with reasons.
+
+    Parameters
+    ----------
+    labels : path or Project
+    pipeline : str
+        "auto", or the pipeline to configure.
+    preset : str
+        Name in `nn.autoconfig.PRESETS`.
+    frames : str, optional
+        Only the labels in these frames, as `parse_frames` reads them.
+    video_dirs : path or sequence of paths
+        Folders in which to look for missing videos.
+    """
+    project = labels if isinstance(labels, Project) else read(labels, video_dirs=video_dirs)
+    return choose_config(
+        measure_project(project, training_labels(project, frames)), preset, pipeline
+    )
+
+
+def training_labels(project: Project, frames: str | None = None) -> Poses:
+    """Return the labelled instances to learn from.
+
+    Where a file holds no labels but predictions, these are what a user can mean, as
+    when somebody else's poses are all there is.
+
+    Raises
+    ------
+    DataError
+        If there is nothing to learn from.
+    """
+    poses = project.poses
+    labels = poses.labels() if poses.is_label.any() else poses
+    if frames is not None:
+        keep = np.zeros(len(labels), bool)
+        for number, video in enumerate(project.videos):
+            rows = labels.video == number
+            keep |= rows & np.isin(labels.frame, parse_frames(frames, len(video)))
+        labels = labels.select(keep)
+    labels = labels.select(np.isfinite(labels.xy[..., 0]).any(axis=1))
+    if not len(labels):
+        where = f" in the frames {frames}" if frames else ""
+        raise DataError(
+            f"Expected labelled points to learn from{where}; received none. "
+            "Label some frames first."
+        )
+    return labels
+
+
+def measure_project(project: Project, labels: Poses) -> LabelMeasures:
+    """Measure labels together with the sizes and colours of (some of) their frames."""
+    keys = labels.frame_keys()
+    chosen = keys[np.linspace(0, len(keys) - 1, min(len(keys), SIZE_SAMPLES)).astype(int)]
+    shapes = [project.videos[video][frame].shape for video, frame in chosen.tolist()]
+    sizes = [(shape[0], shape[1]) for shape in shapes]
+    return measure_labels(labels, sizes, max(shape[2] for shape in shapes))
+
+
+def split_frames(
+    keys: Sequence[Key], validation: float, test: float, seed: int
+) -> dict[str, list[Key]]:
+    """Divide labelled frames at random into training, validation and test frames.
+
+    At least one frame is for training and, where a fraction is not zero, at least one is
+    held out for it.
+
+    Raises
+    ------
+    DataError
+        If there are fewer frames than parts.
+    """
+    counts = {
+        "test": max(1, round(len(keys) * test)) if test else 0,
+        "validation": max(1, round(len(keys) * validation)) if validation else 0,
+    }
+    if sum(counts.values()) >= len(keys):
+        raise DataError(
+            f"Expected at least {sum(counts.values()) + 1} labelled frames, some to learn from "
+            f"and some to check with; received {len(keys)}. Label more frames."
+        )
+    order = np.random.default_rng(seed).permutation(len(keys)).tolist()
+    parts: dict[str, list[Key]] = {}
+    for name, count in counts.items():
+        parts[name] = sorted(keys[i] for i in order[:count])
+        order = order[count:]
+    return {"train": sorted(keys[i] for i in order), **parts}
+
+
+def train(
+    labels: FilePath | Project,
+    out: FilePath,
+    *,
+    pipeline: str = "auto",
+    preset: str = "balanced",
+    frames: str | None = None,
+    config: RunConfig | None = None,
+    overrides: Sequence[str] = (),
+    max_minutes: float | None = None,
+    seed: int | None = None,
+    resume: FilePath | None = None,
+    video_dirs: FilePath | Sequence[FilePath] = (),
+    on_event: Callable[[Event], None] = ignore_event,
+    should_stop: Callable[[], StopRequest] = never_stop,
+) -> Run:
+    """Train networks on labelled frames and write a run folder.
+
+    Parameters
+    ----------
+    labels : path or Project
+        Labels of any known format.
+    out : path
+        The run folder to make.
+    pipeline, preset : str
+        As in `choose`; without effect where `config` or `resume` is given.
+    frames : str, optional
+        Learn only from the labels in these frames, as `parse_frames` reads them.
+    config : RunConfig, optional
+        Instead of choosing one from the labels.
+    overrides : sequence of str
+        ``section.key=value`` changes to the configuration, as `config.override` takes.
+    max_minutes : float, optional
+        Wall-clock limit, from this call to its return.
+    seed : int, optional
+    resume : path, optional
+        A run folder whose configuration and weights to start from.
+    video_dirs : path or sequence of paths
+        Folders in which to look for missing videos.
+    on_event, should_stop : callable
+        As `jobs.run` gives them. `StopRequest.STOP_EARLY` keeps the best weights so far.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    AnimalPoseError
+        For labels, configurations and folders that cannot be used, before anything is
+        written.
+    CancelledError
+        If asked to cancel; the folder is removed again.
+    """
+    started = time.monotonic()
+    project = labels if isinstance(labels, Project) else read(labels, video_dirs=video_dirs)
+    learned = training_labels(project, frames)
+    initial = {"pipeline": pipeline, "preset": preset, "frames": frames, "seed": seed,
+               "max_minutes": max_minutes, "overrides": list(overrides),
+               "resume": None if resume is None else str(resume),
+               "config": None if config is None else config.to_dict()}  # fmt: skip
+    measures = measure_project(project, learned)
+    resolved = _resolve(measures, pipeline, preset, config, resume, on_event)
+    if max_minutes is not None:
+        overrides = [*overrides, f"train.max_minutes={max_minutes}"]
+    if seed is not None:
+        overrides = [*overrides, f"train.seed={seed}"]
+    resolved = override(resolved, overrides)
+    _check_pipeline(resolved, measures)
+    _check_skeleton(resume, project)
+    keys = [(int(v), int(f)) for v, f in learned.frame_keys()]
+    settings = resolved.train
+    split = split_frames(keys, settings.validation_fraction, settings.test_fraction, settings.seed)
+    folder = RunFolder(out)
+    folder.create()
+    with folder.remove_if_useless():
+        folder.write_config(resolved)
+        write_json(folder.path / "initial_config.json", initial)
+        write_json(folder.path / "versions.json", versions())
+        folder.write_skeleton(project.skeleton)
+        folder.write_split(split)
+        write_labels(project.replace(poses=learned, extras=None), folder.path / "labels.slp")
+        session = _Session(project, learned, resolved, measures, split, folder, started)
+        session.train_networks(resume, on_event, should_stop)
+        metrics = session.evaluate_held_out(on_event)
+    return Run(folder.path, resolved, metrics)
+
+
+def _resolve(
+    measures: LabelMeasures,
+    pipeline: str,
+    preset: str,
+    config: RunConfig | None,
+    resume: FilePath | None,
+    on_event: Callable[[Event], None],
+) -> RunConfig:
+    if resume is not None:
+        return RunFolder(resume).read_config()
+    if config is not None:
+        return config
+    choice = choose_config(measures, preset, pipeline)
+    for reason in choice.reasons:
+        on_event(Log(logging.INFO, reason))
+    return choice.config
+
+
+def _check_pipeline(config: RunConfig, measures: LabelMeasures) -> None:
+    if config.pipeline == "single" and measures.animals_per_frame > 1:
+        raise DataError(
+            f"Expected one animal in a frame for the pipeline single; received up to "
+            f"{measures.animals_per_frame}. Choose another pipeline."
+        )
+
+
+def _check_skeleton(resume: FilePath | None, project: Project) -> None:
+    if resume is None:
+        return
+    nodes = RunFolder(resume).read_skeleton().nodes
+    if nodes != project.skeleton.nodes:
+        raise DataError(
+            f"Expected labels with the nodes {', '.join(nodes)} of the run to go on with; "
+            f"received {', '.join(project.skeleton.nodes)}. Train from the start instead."
+        )
+
+
+class _Session:
+    """One call of `train` after everything has been checked."""
+
+    def __init__(
+        self,
+        project: Project,
+        labels: Poses,
+        config: RunConfig,
+        measures: LabelMeasures,
+        split: dict[str, list[Key]],
+        folder: RunFolder,
+        started: float,
+    ) -> None:
+        self.project = project
+        self.labels = labels
+        self.config = config
+        self.measures = measures
+        self.split = split
+        self.folder = folder
+        self.started = started
+
+    def train_networks(
+        self,
+        resume: FilePath | None,
+        on_event: Callable[[Event], None],
+        should_stop: Callable[[], StopRequest],
+    ) -> None:
+        """Train each network in turn and keep its best weights in the folder."""
+        from napari_animalpose.nn.models.preparation import prepare
+        from napari_animalpose.nn.models.tensorboard import TensorBoardLog
+        from napari_animalpose.nn.training import Checkpoint, Trainer
+
+        for name in self.config.networks:
+            data = prepare(
+                self.project.videos, self.labels, self.split, self.config, name,
+                self.measures.size_px, on_event, should_stop,
+            )  # fmt: skip
+            log = TensorBoardLog(self.folder.path / "tensorboard" / name)
+
+            def keep(best: Checkpoint, name: str = name) -> None:
+                self.folder.write_weights(name, best.weights)
+                self.folder.write_state(name, best.raw, best.optimizer)
+
+            def handle(event: Event, name: str = name, log: TensorBoardLog = log) -> None:
+                if isinstance(event, Metric):
+                    self.folder.append_log({"network": name, "step": event.step, **event.values})
+                    log.write_scalars(event.step, event.values)
+                elif isinstance(event, Preview):
+                    log.write_image(event.name, self._picture(event.arrays, name))
+                on_event(event)
+
+            trainer = Trainer(
+                self.config, self.project.skeleton, name, data,
+                started=self.started, on_event=handle, should_stop=should_stop, on_best=keep,
+            )  # fmt: skip
+            if resume is not None:
+                before = RunFolder(resume)
+                shapes = [weight.shape for weight in trainer.network.weights]
+                weights = before.read_weights(name, shapes)
+                trainer.restore(Checkpoint(weights, *before.read_state(name)))
+            log.write_graph(trainer.forward.trace())
+            trainer.run()
+            log.close()
+            data.store.close()
+
+    def _picture(self, arrays: Any, name: str) -> NDArray[np.uint8]:
+        """Draw a validation frame with labels, predictions and confidence maps."""
+        from napari_animalpose.drawing.canvas import figure_to_rgb
+        from napari_animalpose.drawing.comparison import draw_validation_preview
+
+        stride = self.config.networks[name].output_stride
+        figure = draw_validation_preview(
+            arrays["frame"], arrays["truth"], arrays["points"], arrays["maps"],
+            stride, self.project.skeleton,
+        )  # fmt: skip
+        return figure_to_rgb(figure)
+
+    def evaluate_held_out(self, on_event: Callable[[Event], None]) -> dict[str, Any]:
+        """Predict the held-out frames with the best weights and write the accuracy."""
+        from napari_animalpose.pipeline.prediction import predict
+
+        metrics: dict[str, Any] = {}
+        for part in ("validation", "test"):
+            if not self.split.get(part):
+                continue
+            on_event(Progress(f"evaluate {part}", 0, None))
+            predicted = predict(self.project, self.folder.path, split=part)
+            truth = select_frames(self.labels, self.split[part])
+            frames = np.array(self.split[part])
+            metrics[part] = evaluate(predicted.poses, truth, frames=frames).to_dict()
+            write_labels(predicted, self.folder.path / f"predictions.{part}.slp")
+        metrics["seconds"] = time.monotonic() - self.started
+        write_json(self.folder.path / "metrics.json", metrics)
+        return metrics
