@@ -96,9 +96,9 @@ def _convert(value: Any, annotation: Any, where: str) -> Any:
             return annotation.from_dict(value)
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(annotation, type) and isinstance(value, annotation):
-        if not (annotation is int and isinstance(value, bool)):
-            return value
+    is_flag = annotation is int and isinstance(value, bool)  # a bool is an int to Python
+    if isinstance(annotation, type) and isinstance(value, annotation) and not is_flag:
+        return value
     name = getattr(annotation, "__name__", str(annotation))
     raise ConfigError(f"Expected a value of type {name} for {where}; received {value!r}.")
 
@@ -223,6 +223,13 @@ class TrainConfig(Config):
         epoch, test is not looked at.
     precision : {"auto", "float32", "bfloat16", "float16"}
         Of the layers; ``auto`` chooses the fastest that the device handles well.
+    window_px : int
+        Side of the squares of network input that training looks at: around an animal or,
+        in a share `background_fraction` of the examples, anywhere in the frame. The
+        network is fully convolutional and works on whole frames all the same. 0 means
+        whole frames.
+    background_fraction : float
+        See `window_px`.
     cache_gb : float
         Training frames above this size are kept in a file instead of in memory.
     """
@@ -241,6 +248,8 @@ class TrainConfig(Config):
     validation_fraction: float = 0.15
     test_fraction: float = 0.0
     precision: Precision = "auto"
+    window_px: int = 0
+    background_fraction: float = 0.15
     cache_gb: float = 1.5
 
     def __post_init__(self) -> None:
@@ -248,12 +257,12 @@ class TrainConfig(Config):
             self._require(getattr(self, name) >= 1, name, "a whole number of at least 1")
         for name in (
             "seed", "steps_per_epoch", "max_minutes", "warmup_steps", "foreground_weight",
-            "weight_decay", "patience_epochs", "cache_gb",
+            "weight_decay", "patience_epochs", "window_px", "cache_gb",
         ):  # fmt: skip
             self._require(getattr(self, name) >= 0, name, "a number of at least 0")
         self._require(self.learning_rate > 0, "learning_rate", "a positive number")
         self._require(0 <= self.ema_momentum < 1, "ema_momentum", "a number in [0, 1)")
-        for name in ("validation_fraction", "test_fraction"):
+        for name in ("validation_fraction", "test_fraction", "background_fraction"):
             self._require(0 <= getattr(self, name) < 1, name, "a fraction in [0, 1)")
         held_out = self.validation_fraction + self.test_fraction
         self._require(held_out < 1, "test_fraction", "some frames left for training")

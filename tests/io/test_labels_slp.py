@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import signal
 import subprocess
@@ -461,7 +462,7 @@ def test_several_skeletons(tmp_path: Path) -> None:
         for i, skeleton in enumerate(skeletons)
     ]
     sleap_io.save_slp(sleap_io.Labels(frames), str(path), embed=False, verbose=False)
-    with pytest.raises(FileFormatError, match="Expected one skeleton.*received 2: a, b; c, d"):
+    with pytest.raises(FileFormatError, match=r"Expected one skeleton.*received 2: a, b; c, d"):
         read_labels(path)
 
 
@@ -513,3 +514,8 @@ def test_a_killed_writer_leaves_a_whole_file(everything: Path, tmp_path: Path) -
             time.sleep(rng.uniform(0.02, 0.2))
             writer.kill()
         assert load_sleap(target) in expected
+
+
+def test_a_project_travels_to_another_process(everything: Path, tmp_path: Path) -> None:
+    project = pickle.loads(pickle.dumps(read_labels(everything)))
+    assert save_and_describe(project, tmp_path / "copy.slp") == load_sleap(everything)

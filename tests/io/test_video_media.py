@@ -50,7 +50,7 @@ def encode(path: Path, *options: str, source: Path | None = None) -> Path:
     return path
 
 
-X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "12", "-bf", "3")
+X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "12", "-bf", "3", "-sc_threshold", "0")
 FILES = {
     "b_frames.mp4": X264,
     "b_frames.mkv": X264,

@@ -224,7 +224,7 @@ def _show_evaluation(figures: Figures) -> None:
             name,
             str(node["n_points"]),
             str(node["n_points_missed"]),
-            *map(_text, map(node.get, keys)),
+            *(_text(node[key]) for key in keys),
         ]
         for name, node in figures["nodes"].items()
     ]
@@ -270,9 +270,10 @@ def _run_render(options: argparse.Namespace) -> Figures:
             f"Expected a video from 0 to {len(project.videos) - 1}; received {options.video}."
         )
     video = project.videos[options.video]
-    frames = project.poses.frames(options.video)
-    if options.frames is not None:
-        frames = parse_frames(options.frames, len(video))
+    if options.frames is None:
+        frames = project.poses.frames(options.video).tolist()
+    else:
+        frames = parse_frames(options.frames, len(video)).tolist()
     with show_progress() as on_event, stop_on_interrupt() as should_stop:
         path = render_video(
             video, project.poses, options.out,

@@ -63,11 +63,13 @@ def write_dlc(project: Project, path: Path, video: int = 0) -> None:
     single = len(names) <= 1 and not np.any(poses.track >= 0)
     header = _make_header(scorer, None if single else names, poses.skeleton.nodes, coords)
     table = pd.DataFrame(values.reshape(len(frames), -1), index=index)
-    with atomic_path(path) as temporary:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            pd.DataFrame(header).to_csv(file, header=False, index=False)
-            if len(table):
-                table.to_csv(file, header=False, na_rep="")
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        pd.DataFrame(header).to_csv(file, header=False, index=False)
+        if len(table):
+            table.to_csv(file, header=False, na_rep="")
 
 
 def _points_of(poses: Poses, *, with_likelihood: bool) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,9 +79,9 @@ class LabelFormat:
 
 
 def _import(target: str | None) -> Callable[..., Any]:
-    functions: Registry[Callable[..., Any]] = Registry("function")
-    functions.register("it", f"{_PACKAGE}.{target}")
-    return functions.get("it")
+    module, _, function = (target or "").partition(":")
+    imported: Callable[..., Any] = getattr(import_module(f"{_PACKAGE}.{module}"), function)
+    return imported
 
 
 # -------------------------------------------------------------------------- what a file is

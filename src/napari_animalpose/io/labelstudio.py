@@ -1,7 +1,7 @@
 """Annotations of Label Studio (`.json`): tasks with rectangles, key points and relations.
 
-Coordinates are in per cent of the image; a rectangle is an animal and relations lead
-from it to its key points. Key points without a rectangle are one more animal.
+Coordinates are in per cent of the image; a rectangle is an animal, and relations
+in either direction tie its key points to it. Key points without a rectangle are one more animal.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def _read(
         if key not in numbers:
             numbers[key] = len(videos)
             videos.append(_open_video(described, path.absolute().parent, video_dirs))
-        for points in _animals_of(task):
-            rows.append((numbers[key], int(described["frame_idx"]), points))
+        number, frame = numbers[key], int(described["frame_idx"])
+        rows += [(number, frame, points) for points in _animals_of(task)]
     nodes = tuple(dict.fromkeys(node for *_, points in rows for node in points))
     xy = np.full((len(rows), len(nodes), 2), np.nan)
     for row, (*_, points) in enumerate(rows):
@@ -95,8 +95,10 @@ def _open_video(
         if isinstance(name, str)
         else find_images(name, folder, video_dirs)
     )
-    known = shape is not None and len(shape) == 4
-    return LazyVideo(source, shape=tuple(int(size) for size in shape) if known else None)
+    if not shape or len(shape) != 4:
+        return LazyVideo(source)
+    n, height, width, channels = (int(size) for size in shape)
+    return LazyVideo(source, shape=(n, height, width, channels))
 
 
 def _animals_of(task: dict[str, Any]) -> Iterator[dict[str, tuple[float, float]]]:
@@ -106,8 +108,10 @@ def _animals_of(task: dict[str, Any]) -> Iterator[dict[str, tuple[float, float]]
     animals = [item["id"] for item in items if item.get("type") == "rectanglelabels"]
     members: dict[str, list[str]] = {animal: [] for animal in animals}
     for item in items:
-        if item.get("type") == "relation" and item["from_id"] in members:
-            members[item["from_id"]].append(item["to_id"])
+        if item.get("type") == "relation":
+            for one, other in (("from_id", "to_id"), ("to_id", "from_id")):
+                if item[one] in members:
+                    members[item[one]].append(item[other])
     for animal in animals:
         placed = dict(_place(points.pop(point)) for point in members[animal] if point in points)
         yield from _with_points(placed)

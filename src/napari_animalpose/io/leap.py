@@ -41,7 +41,7 @@ def read_leap(path: Path, video_dirs: Sequence[str | PathLike[str]] = ()) -> Pro
     FileFormatError
         If the file is damaged or holds no skeleton or no positions.
     """
-    from pymatreader import read_mat  # type: ignore[import-untyped]
+    from pymatreader import read_mat
     from scipy.io.matlab import MatReadError
 
     try:

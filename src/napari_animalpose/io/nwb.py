@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
@@ -148,7 +148,9 @@ def read_nwb(path: Path, video_dirs: Sequence[str | PathLike[str]] = ()) -> Proj
 def _read_estimations(
     modules: h5py.Group, path: Path, video_dirs: Sequence[str | PathLike[str]]
 ) -> Project:
-    found = [(module, list(_estimations_in(module))) for module in modules.values()]
+    found = [
+        (module, list(_members(module, "PoseEstimation").values())) for module in modules.values()
+    ]
     found = [(module, groups) for module, groups in found if groups or "VIDEO" in module.name]
     groups = [group for _, inside in found for group in inside]
     if not groups:
@@ -185,27 +187,27 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _estimations_in(module: h5py.Group) -> Iterator[h5py.Group]:
-    for item in module.values():
-        if _text(item.attrs.get("neurodata_type", "")) == "PoseEstimation":
-            yield item
-
-
-def _series_in(group: h5py.Group) -> dict[str, h5py.Group]:
+def _members(group: h5py.Group, kind: str) -> dict[str, h5py.Group]:
+    """Return the parts of a group that are of one of the format's types, by name."""
     return {
         name: item
         for name, item in group.items()
-        if _text(item.attrs.get("neurodata_type", "")) == "PoseEstimationSeries"
+        if _text(item.attrs.get("neurodata_type", "")) == kind
     }
 
 
+def _series_in(group: h5py.Group) -> dict[str, h5py.Group]:
+    return _members(group, "PoseEstimationSeries")
+
+
 def _read_skeleton(group: h5py.Group) -> Skeleton:
-    if "skeleton" not in group:
+    found = list(_members(group, "Skeleton").items())
+    if not found:
         return Skeleton(tuple(_series_in(group)))
-    stored = group["skeleton"]
+    name, stored = found[0]
     nodes = tuple(_text(node) for node in stored["nodes"][()])
     edges = stored["edges"][()].tolist() if "edges" in stored else []
-    return Skeleton(nodes, tuple((a, b) for a, b in edges), name=stored.name.rpartition("/")[2])
+    return Skeleton(nodes, tuple((a, b) for a, b in edges), name=name)
 
 
 def _times_of(series: h5py.Group) -> NDArray[np.float64]:

@@ -121,8 +121,10 @@ def _renumber_columns(item: h5py.Group | h5py.Dataset, renumbering: Renumbering)
 
 
 def _renumber_owners(group: h5py.Group, names: tuple[str, ...], renumbering: Renumbering) -> None:
-    """Translate the owners in a links table, or in parallel columns of which the last two
-    are the owner's type and number; rows of deleted instances go.
+    """Translate the owners of links; those of deleted instances go.
+
+    Links are one structured table, or parallel columns of which the last two are the
+    type and the number of the owner.
     """
     loaded = [group[name][()] for name in names]
     in_table = len(names) == 1

@@ -274,7 +274,7 @@ def _choose_model(m: LabelMeasures, preset: _Preset, reasons: list[str]) -> Mode
         f"U-Net with {options.down_blocks} halvings"
         + (f" after a stem of stride {options.stem_stride}" if options.stem_stride > 1 else "")
         + f" and {options.filters} filters: it sees {field / scale:.0f} px of the frame around "
-        f"each place, enough for the whole animal ({m.large_size_px:.0f} px at the 95th percentile)."
+        f"each place, enough for the whole animal (95 % are shorter than {m.large_size_px:.0f} px)."
     )
     return model
 

@@ -145,6 +145,8 @@ class BatchSampler:
     jitter_px : float
         The window's centre moves uniformly by up to this many px in x and y, on top of
         the augmentation, so that an animal is learned everywhere in its window.
+    background_fraction : float
+        Share of the examples whose window lies anywhere in its frame instead.
     """
 
     def __init__(
@@ -157,6 +159,7 @@ class BatchSampler:
         batch_size: int,
         seed: int,
         jitter_px: float = 0.0,
+        background_fraction: float = 0.0,
     ) -> None:
         self.store = store
         self.examples = list(examples)
@@ -165,6 +168,7 @@ class BatchSampler:
         self.flip_order = flip_order
         self.batch_size = batch_size
         self.jitter_px = jitter_px
+        self.background_fraction = background_fraction
         self.rng = np.random.default_rng(seed)
         self.n_instances = max(1, max(len(example.xy) for example in self.examples))
         self._order: list[int] = []
@@ -189,8 +193,7 @@ class BatchSampler:
         """Return the next batch."""
         chosen = [self.examples[self._next()] for _ in range(self.batch_size)]
         count = len(chosen)
-        centre = np.array([example.centre for example in chosen], np.float64)
-        centre = centre + self.rng.uniform(-1, 1, (count, 2)) * self.jitter_px
+        centre = self._draw_centres(chosen)
         forward, mirrored = sample_affine(self.rng, self.augment, centre, self.window)
         xy = np.full((count, self.n_instances, len(self.flip_order), 2), np.nan)
         patches = np.zeros((count, *self._patch, self.store.shape(chosen[0].frame)[2]), np.uint8)
@@ -211,6 +214,16 @@ class BatchSampler:
             sample_cutout(self.rng, self.augment, count, self.window),
             self.rng.integers(0, 2**31 - 1, 2, dtype=np.int32),
         )
+
+    def _draw_centres(self, chosen: Sequence[Example]) -> NDArray[np.float64]:
+        """Where the windows of some examples lie, (x, y) in px of their frames, (B, 2)."""
+        count = len(chosen)
+        centre = np.array([example.centre for example in chosen], np.float64)
+        centre = centre + self.rng.uniform(-1, 1, (count, 2)) * self.jitter_px
+        sides = np.array([self.store.shape(example.frame)[1::-1] for example in chosen])
+        anywhere = self.rng.uniform(0, 1, (count, 2)) * sides - 0.5
+        elsewhere = self.rng.random(count) < self.background_fraction
+        return np.where(elsewhere[:, None], anywhere, centre)
 
     def _next(self) -> int:
         if not self._order:

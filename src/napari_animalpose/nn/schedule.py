@@ -38,18 +38,18 @@ class Schedule:
         self.started = started
         self.limit_s = config.max_minutes * 60
         self.reserve_s = reserve_s
-        self._first_step: tuple[float, int] | None = None
+        self._first_step: float | None = None
 
-    def begin(self, step: int) -> None:
+    def begin(self) -> None:
         """Note that steps start now: building and reading are not progress."""
-        self._first_step = (time.monotonic(), step)
+        self._first_step = time.monotonic()
 
     def progress(self, step: int) -> float:
         """Return how much of the run is done, 0 to 1."""
         done = step / self.total_steps
         if not self.limit_s or self._first_step is None:
             return min(1.0, done)
-        since, first = self._first_step
+        since = self._first_step
         available = self.started + self.limit_s - self.reserve_s - since
         passed = time.monotonic() - since
         by_time = 1.0 if available <= 0 else passed / available
@@ -69,6 +69,6 @@ class Schedule:
         """Return the estimated time to the end; NaN before the first steps."""
         if self._first_step is None:
             return math.nan
-        since, first = self._first_step
+        since = self._first_step
         passed, done = time.monotonic() - since, self.progress(step)
         return math.nan if done <= 0 else passed * (1 - done) / done

@@ -66,8 +66,8 @@ class Trainer:
     on_event : callable
         Receives progress, metrics and previews as they happen.
     should_stop : callable
-        Asked between steps: `StopRequest.STOP_EARLY` keeps the best weights, `StopRequest.CANCEL` ends with
-        `CancelledError`.
+        Asked between steps: `StopRequest.STOP_EARLY` keeps the best weights,
+        `StopRequest.CANCEL` ends with `CancelledError`.
     on_best : callable
         Receives a `Checkpoint` each time the validation accuracy improves.
     """
@@ -108,6 +108,7 @@ class Trainer:
             train.batch_size,
             train.seed,
             data.jitter_px,
+            train.background_fraction if train.window_px else 0.0,
         )
         once_through = math.ceil(len(data.train) / train.batch_size)
         self.steps_per_epoch = train.steps_per_epoch or max(50, once_through)
@@ -173,7 +174,7 @@ class Trainer:
             If the loss stops being a number.
         """
         batches = self._batches()
-        self.schedule.begin(self.step)
+        self.schedule.begin()
         since_best = 0
         validation_s = 0.0
         while not self.schedule.is_over(self.step):

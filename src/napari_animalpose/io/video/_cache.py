@@ -45,12 +45,12 @@ class FrameCache:
 
     def put(self, index: int, frame: NDArray[np.uint8]) -> None:
         """Keep a frame; one larger than the whole cache is not kept."""
-        if frame.nbytes > self.max_bytes:
-            return
         with self._lock:
             old = self._frames.pop(index, None)
             if old is not None:
                 self._nbytes -= old.nbytes
+            if frame.nbytes > self.max_bytes:
+                return
             self._frames[index] = frame
             self._nbytes += frame.nbytes
             while self._nbytes > self.max_bytes:

@@ -88,12 +88,19 @@ def iterate_frames(
 
 
 def _read_batch(video: Video, numbers: Sequence[int], stop: Event) -> FrameBatch:
-    """Read frames and stack them if they are of one shape."""
-    frames = [_read(video, number, False, stop.is_set) for number in numbers]
+    """Read frames into one array, or into a list from the first other size on."""
     indices = np.asarray(numbers, dtype=np.int64)
-    if len({frame.shape for frame in frames}) == 1:
-        return indices, np.stack(frames)
-    return indices, frames
+    first = _read(video, numbers[0], False, stop.is_set)
+    stacked = np.empty((len(numbers), *first.shape), dtype=np.uint8)
+    stacked[0] = first
+    for k, number in enumerate(numbers[1:], start=1):
+        # Copied while it is still in the processor's cache.
+        frame = _read(video, number, False, stop.is_set)
+        if frame.shape != first.shape:
+            rest = [_read(video, later, False, stop.is_set) for later in numbers[k + 1 :]]
+            return indices, [*stacked[:k], frame, *rest]
+        stacked[k] = frame
+    return indices, stacked
 
 
 class ReadAhead:

@@ -41,22 +41,25 @@ class TiffVideo(RawVideo):
         self._path = path
         self._file: Any = None
         self._mapped: NDArray[Any] | None = None
-        with self._errors("the file"):
-            self._open()
-        self._plan_frames()
+        self._open()
 
     def _open(self) -> None:
         """Open the file and find out how frames lie in it."""
         import tifffile
 
-        self._file = tifffile.TiffFile(self._path)
-        full = [series for series in self._file.series if len(series.shape) >= 2]
-        self._series = full[0] if len(full) == 1 else None
-        if self._series is not None and self._series.dataoffset is not None:
-            self._mapped = self._series.asarray(out="memmap")
+        with self._errors("the file"):
+            self._file = tifffile.TiffFile(self._path)
+        try:
+            with self._errors("the file"):
+                self._plan_frames()
+        except VideoError:
+            self._release()
+            raise
 
     def _plan_frames(self) -> None:
         """Set the number of frames, the pages of each and the largest size."""
+        full = [series for series in self._file.series if len(series.shape) >= 2]
+        self._series = full[0] if len(full) == 1 else None
         if self._series is None:
             pages = [page for page in self._file.pages if not page.is_reduced]
             self._pages_per_frame, self._n = 1, len(pages)
@@ -65,18 +68,18 @@ class TiffVideo(RawVideo):
         axes, shape = self._series.axes, self._series.shape
         page = self._file.pages[0]
         self._largest = int(page.imagelength), int(page.imagewidth)
-        stacked = dict(zip(axes, shape, strict=True))
-        inside = {"Y", "X", "S"}
-        leading = [axis for axis in axes if axis not in inside]
-        planes = stacked.get("C", 1)
-        if "Y" not in stacked or "X" not in stacked or planes not in (1, 3):
-            raise self._wrong_axes(axes, shape)
-        if planes == 3 and leading[-1] != "C":
+        lengths = dict(zip(axes, shape, strict=True))
+        leading = [axis for axis in axes if axis not in "YXS"]
+        # Writers that know nothing of axes name a lone one C although it counts frames.
+        planes = lengths.get("C", 1) if len(leading) > 1 else 1
+        together = planes == 1 or leading[-1] == "C"
+        if "Y" not in lengths or "X" not in lengths or planes not in (1, 3) or not together:
             raise self._wrong_axes(axes, shape)
         self._pages_per_frame = planes
-        self._n = int(np.prod([stacked[axis] for axis in leading], dtype=int)) // planes
-        if self._mapped is not None:
-            self._mapped = self._frames_first(self._mapped, axes, planes)
+        self._n = int(np.prod([lengths[axis] for axis in leading], dtype=int)) // planes
+        if self._series.dataoffset is not None:
+            mapped = self._series.asarray(out="memmap")
+            self._mapped = self._frames_first(mapped, axes, planes)
 
     def _frames_first(self, array: NDArray[Any], axes: str, planes: int) -> NDArray[Any]:
         """Return a view (N, H, W) or (N, H, W, C) of the mapped stack."""
@@ -109,9 +112,7 @@ class TiffVideo(RawVideo):
     def _read_raw(self, index: int) -> NDArray[Any]:
         if self._file is None:
             check_file(self._path)
-            with self._errors("the file"):
-                self._open()
-            self._plan_frames()
+            self._open()
         with self._errors(f"frame {index}"):
             if self._mapped is not None:
                 return np.asarray(self._mapped[index])

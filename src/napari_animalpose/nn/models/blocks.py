@@ -10,7 +10,7 @@ import tensorflow as tf
 __all__ = ["BilinearUpsampling", "conv", "conv_block", "upsample"]
 
 
-class BilinearUpsampling(keras.layers.Layer):  # type: ignore[misc]
+class BilinearUpsampling(keras.layers.Layer):
     """Doubles height and width by interpolation: (B, h, w, C) -> (B, 2h, 2w, C).
 
     In place of `keras.layers.UpSampling2D`, which needs sizes that are known in advance.
@@ -37,7 +37,7 @@ def conv(
     stride: int = 1,
     batch_norm: bool = False,
 ) -> Any:
-    """Convolve, optionally normalise, and rectify: (B, h, w, C) -> (B, h/stride, w/stride, filters).
+    """Convolve, optionally normalise, rectify: (B, h, w, C) -> (B, h/stride, w/stride, filters).
 
     He-normal weights, zero bias; 'same' padding with zeros.
     """

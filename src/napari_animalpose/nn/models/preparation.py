@@ -22,6 +22,8 @@ from napari_animalpose.nn.models.device import resize_frames, to_channels
 
 __all__ = ["TrainingData", "prepare", "shrink_frame"]
 
+JITTER = 0.15  # of the window: how far from its middle an animal may be
+
 
 @dataclass
 class TrainingData:
@@ -94,6 +96,7 @@ def prepare(
     store = FrameStore(round(config.train.cache_gb * 2**30))
     parts: dict[str, list[Example]] = {"train": [], "validation": []}
     total = sum(len(split.get(part, ())) for part in parts)
+    whole = not config.train.window_px
     # In the order of the videos: reading forward is a hundred times faster than seeking.
     order = sorted((key, part) for part in parts for key in split.get(part, ()))
     for done, ((video, frame), part) in enumerate(order):
@@ -101,8 +104,19 @@ def prepare(
             raise CancelledError("Training was cancelled; nothing was kept.")
         image = shrink_frame(videos[video][frame], model)
         xy = scale_points(labels.at(video, frame).xy.astype(np.float64), model.input_scale)
-        parts[part].append(Example(store.append(image), frame_centre(image.shape), xy))
+        centre = frame_centre(image.shape) if whole else box_centre(xy)
+        parts[part].append(Example(store.append(image), centre, xy))
         on_event(Progress("read frames", done + 1, total))
     largest: Any = np.array([store.shape(i)[:2] for i in range(len(store))]).max(axis=0)
-    window = pad_to_multiple(largest.tolist(), backbone_options(model).max_stride)
-    return TrainingData(store, parts["train"], parts["validation"], window, animal_size_px)
+    side = config.train.window_px
+    size = largest.tolist() if whole else (side, side)
+    window = pad_to_multiple(size, backbone_options(model).max_stride)
+    jitter = 0.0 if whole else JITTER * side
+    return TrainingData(store, parts["train"], parts["validation"], window, animal_size_px, jitter)
+
+
+def box_centre(xy: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the middle (x, y) of the box around all points of (I, K, 2)."""
+    points = xy.reshape(-1, 2)
+    middle = (np.nanmin(points, axis=0) + np.nanmax(points, axis=0)) / 2
+    return float(middle[0]), float(middle[1])
