@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from napari_animalpose.config import AugmentConfig, ModelConfig, RunConfig, TrainConfig
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.errors import ConfigError, DataError
-from napari_animalpose.nn.backbones import UNetOptions, model_receptive_field
+from napari_animalpose.nn.backbones import UNetOptions, backbone_options, model_receptive_field
 from napari_animalpose.nn.heads import PIPELINES
 
 __all__ = ["PRESETS", "Choice", "LabelMeasures", "choose_config", "measure_labels"]
@@ -27,7 +27,8 @@ SMALL_ANIMAL = 0.3  # of the shorter side of the frame
 SMALLEST_ANIMAL_PX = 80  # of network input: below, the points of an animal run together
 COARSE_FROM_PX = 150  # of network input: from here an output stride of 4 loses nothing
 SIGMA_CELLS = 1.5  # of the confidence map: wide enough for the sub-pixel fit
-ALL_ROUND_DEG = 80.0
+ALL_ROUND_DEG = 60.0  # circular standard deviation; seen from above it is larger
+WINDOW_ANIMALS = 1.15  # side of a training window in lengths of a large animal
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def choose_config(
             pipeline=pipeline,
             networks=dict.fromkeys(heads, model),
             augment=_choose_augmentation(measures, reasons),
-            train=TrainConfig(batch_size=4),
+            train=_choose_training(measures, model, reasons),
         ),
         tuple(reasons),
         model_receptive_field(model) / model.input_scale,
@@ -279,6 +280,21 @@ def _choose_model(m: LabelMeasures, preset: _Preset, reasons: list[str]) -> Mode
     return model
 
 
+def _choose_training(m: LabelMeasures, model: ModelConfig, reasons: list[str]) -> TrainConfig:
+    """Windows around the animal where these are much smaller than the frame."""
+    multiple = backbone_options(model).max_stride
+    side = math.ceil(WINDOW_ANIMALS * m.large_size_px * model.input_scale / multiple) * multiple
+    frame = m.frame_height * m.frame_width * model.input_scale**2
+    if side * side > 0.6 * frame:
+        reasons.append("Training on whole frames: the animal fills much of them.")
+        return TrainConfig(batch_size=4)
+    reasons.append(
+        f"Training on windows of {side / model.input_scale:.0f} px around the animal, which is "
+        f"{frame / side**2:.0f} times faster than on whole frames; prediction looks at whole ones."
+    )
+    return TrainConfig(batch_size=8, window_px=side)
+
+
 def _choose_scale(m: LabelMeasures, preset: _Preset, reasons: list[str]) -> float:
     """Largest of the simple scales that the budget allows and the animal does not need less of."""
     pixels = m.frame_height * m.frame_width
@@ -306,7 +322,7 @@ def _choose_augmentation(m: LabelMeasures, reasons: list[str]) -> AugmentConfig:
     if m.orientation_spread_deg >= ALL_ROUND_DEG:
         reasons.append("Rotation by any angle: the animals lie in all directions.")
         return AugmentConfig(rotation_deg=180.0)
-    rotation = float(min(45, max(15, round(m.orientation_spread_deg))))
+    rotation = float(max(15, round(m.orientation_spread_deg)))
     reasons.append(
         f"Rotation by up to {rotation:.0f} degrees: the animals keep their direction within "
         f"about {m.orientation_spread_deg:.0f} degrees."
