@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -200,7 +200,7 @@ class RunFolder:
         path = self.path / network / "weights.npz"
         path.parent.mkdir(exist_ok=True)
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **{f"w{i:04d}": weight for i, weight in enumerate(weights)})
+            _save_arrays(file, {f"w{i:04d}": weight for i, weight in enumerate(weights)})
 
     def read_weights(self, network: str, shapes: Sequence[tuple[int, ...]]) -> list[NDArray[Any]]:
         """Read the best weights of a network and check them against the expected shapes.
@@ -227,7 +227,7 @@ class RunFolder:
         named = {f"w{i:04d}": value for i, value in enumerate(raw)}
         named |= {f"x{i:04d}": value for i, value in enumerate(optimizer)}
         with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **named)
+            _save_arrays(file, named)
 
     def read_state(self, network: str) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         """Read weights and optimizer variables as `write_state` was given them.
@@ -273,3 +273,7 @@ class RunFolder:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+
+
+def _save_arrays(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
+    np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # stub of savez

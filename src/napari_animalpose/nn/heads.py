@@ -5,11 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_animalpose.config import ModelConfig
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.registry import Registry
 
-__all__ = ["HEADS", "PIPELINES", "Head", "Pipeline"]
+__all__ = ["HEADS", "PIPELINES", "Detections", "Detector", "Head", "Pipeline"]
 
 
 class Head(Protocol):
@@ -46,11 +49,36 @@ HEADS.register(
 )
 
 
+class Detections(NamedTuple):
+    """Instances found in a batch of B frames; NaN pads frames with fewer than I.
+
+    points : float32 (B, I, K, 2), (x, y) in px of the frame
+    point_scores : float32 (B, I, K), confidences
+    scores : float32 (B, I) of the instances, or None for the mean of their points'
+    """
+
+    points: NDArray[np.float32]
+    point_scores: NDArray[np.float32]
+    scores: NDArray[np.float32] | None = None
+
+
+class Detector(Protocol):
+    """A pipeline's networks put to work together."""
+
+    def start(self, frames: NDArray[np.uint8]) -> Any:
+        """Send frames (B, H, W, C) to the device and return what `finish` waits for."""
+        ...
+
+    def finish(self, pending: Any) -> Detections:
+        """Wait for the device and return the instances."""
+        ...
+
+
 class Pipeline(NamedTuple):
     """One way from frames to instances.
 
     heads : the networks it needs, in the order they run
-    detector : ``"module:class"`` in `nn.inference` that runs them together
+    detector : ``"module:class"`` of the `Detector`, called with the networks and a PredictConfig
     """
 
     heads: tuple[str, ...]
@@ -68,7 +96,7 @@ PIPELINES.register(
     "single",
     Pipeline(
         ("single_instance",),
-        "napari_animalpose.nn.inference:SingleDetector",
+        "napari_animalpose.nn.models.detectors.single:SingleDetector",
         "one animal in a frame: one confidence map a node, its highest peak",
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,110 +18,11 @@ from napari_animalpose.errors import CancelledError
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.io.video import iterate_frames
 from napari_animalpose.jobs import StopRequest, never_stop
-from napari_animalpose.nn.backbones import backbone_options
-from napari_animalpose.nn.geometry import unscale_points
-from napari_animalpose.nn.heads import HEADS, PIPELINES, Head
-from napari_animalpose.nn.models.device import pad_to, resize_frames, to_channels
+from napari_animalpose.nn.heads import HEADS, PIPELINES, Detections
+from napari_animalpose.nn.models.forward import Forward
 from napari_animalpose.nn.models.network import build_network, resolve_precision
 
-__all__ = [
-    "Detector",
-    "Forward",
-    "Predictor",
-    "SingleDetector",
-    "batch_frames",
-    "choose_batch_size",
-    "load_run",
-    "poses_from_points",
-]
-
-
-class Forward:
-    """The compiled way from a batch of frames to points, for one network.
-
-    Parameters
-    ----------
-    network : keras.Model
-    head : Head
-    config : ModelConfig
-    refinement : {"gaussian", "integral", "none"}
-    """
-
-    def __init__(self, network: Any, head: Head, config: ModelConfig, refinement: str) -> None:
-        self.network = network
-        self.head = head
-        self.config = config
-        self.refinement = refinement
-        self.max_stride: int = backbone_options(config).max_stride
-        own_frames = tf.TensorSpec((None, None, None, config.channels), tf.uint8)
-        self._prepare = tf.function(self._to_input_frames, autograph=False, reduce_retracing=True)
-        self._from_frames = tf.function(
-            self._frames_to_points, autograph=False, reduce_retracing=True
-        )
-        self._from_inputs = tf.function(
-            self._inputs_to_points, autograph=False, input_signature=[own_frames]
-        )
-        self._maps = tf.function(self._run, autograph=False, input_signature=[own_frames])
-
-    # ------------------------------------------------------------------ on the device
-    def _to_input_frames(self, frames: Any) -> Any:
-        """uint8 (B, H, W, C) of the video -> uint8 (B, h, w, channels) at the input scale."""
-        x = to_channels(frames, self.config.channels)
-        if self.config.input_scale == 1:
-            return x
-        return tf.cast(tf.round(resize_frames(x, self.config.input_scale)), tf.uint8)
-
-    def _run(self, inputs: Any) -> Any:
-        x = pad_to(tf.cast(inputs, tf.float32) / 255.0, self.max_stride)
-        return self.network(x, training=False)
-
-    def _inputs_to_points(self, inputs: Any) -> tuple[Any, Any]:
-        """Return points in px of the full frame (B, I, K, 2) and confidences (B, I, K)."""
-        points, scores = self.head.decode(self._run(inputs), self.refinement)
-        size = tf.shape(inputs)
-        # A peak in the padding belongs to the last pixel of the frame, not beyond it.
-        corner = tf.cast(tf.stack([size[2], size[1]]), tf.float32) - 0.5
-        points = tf.clip_by_value(points, -0.5, corner)
-        return unscale_points(points, self.config.input_scale), scores
-
-    def _frames_to_points(self, frames: Any) -> tuple[Any, Any]:
-        return self._inputs_to_points(self._to_input_frames(frames))
-
-    # -------------------------------------------------------------------- from numpy
-    def prepare(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return frames (B, H, W, C) as the network sees them: uint8 (B, h, w, channels)."""
-        return np.asarray(self._prepare(tf.constant(frames)))
-
-    def points(self, frames: NDArray[np.uint8]) -> tuple[Any, Any]:
-        """Start on frames (B, H, W, C) of the video: points (B, I, K, 2), confidences (B, I, K).
-
-        Points are (x, y) in px of the frame. The result is a pair of tensors, so that
-        the caller can go on while the device works.
-        """
-        result: tuple[Any, Any] = self._from_frames(tf.constant(frames))
-        return result
-
-    def points_of_inputs(self, inputs: NDArray[np.uint8]) -> tuple[Any, Any]:
-        """The same for frames that `prepare` has been applied to."""
-        result: tuple[Any, Any] = self._from_inputs(tf.constant(inputs))
-        return result
-
-    def trace(self) -> Any:
-        """Return the graph from prepared frames to points, as a concrete function."""
-        return self._from_inputs.get_concrete_function()
-
-    def maps(self, frames: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """Return the output maps for frames (B, H, W, C) of the video, by name.
-
-        Each is float32 (B, h, w, channels): cell i lies at px i * output_stride of the
-        network input, which is the frame resized by `input_scale`.
-        """
-        return self.maps_of_inputs(self.prepare(frames))
-
-    def maps_of_inputs(self, inputs: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-        """The same for frames that `prepare` has been applied to."""
-        outputs = self._maps(tf.constant(inputs))
-        return {name: np.asarray(values, np.float32) for name, values in outputs.items()}
+__all__ = ["Predictor", "batch_frames", "choose_batch_size", "load_run", "poses_from_detections"]
 
 
 def choose_batch_size(config: PredictConfig, model: ModelConfig, height: int, width: int) -> int:
@@ -152,15 +53,14 @@ def batch_frames(
         yield numbers, np.stack(waiting)
 
 
-def poses_from_points(
+def poses_from_detections(
     skeleton: Skeleton,
     video: int,
     frames: Sequence[int],
-    points: NDArray[np.float32],
-    scores: NDArray[np.float32],
+    found: Detections,
     threshold: float,
 ) -> Poses:
-    """Turn the points of some frames into predicted instances.
+    """Turn what was detected in some frames into predicted instances.
 
     Parameters
     ----------
@@ -168,21 +68,23 @@ def poses_from_points(
         With K nodes.
     video : int
     frames : sequence of int, length B
-    points : float32 array, shape (B, I, K, 2)
-        (x, y) in px of the frame.
-    scores : float32 array, shape (B, I, K)
-        Confidences of the points.
+    found : Detections
     threshold : float
-        Points below it are missing; an instance without any point is left out. The
-        score of an instance is the mean of its points' confidences.
+        Points of lower confidence are missing; an instance without any point is left out.
+        Without scores of its own, an instance has the mean of its points' confidences.
     """
-    numbers = np.repeat(np.asarray(frames, np.int64), points.shape[1])
-    xy = points.reshape(-1, len(skeleton), 2).astype(np.float32)
-    point_score = np.clip(scores.reshape(-1, len(skeleton)), 0, 1).astype(np.float32)
-    found = point_score >= threshold
-    rows = found.any(axis=1)
-    xy = np.where(found[..., None], xy, np.nan)[rows]
-    point_score = np.where(found, point_score, np.nan)[rows]
+    numbers = np.repeat(np.asarray(frames, np.int64), found.points.shape[1])
+    xy = found.points.reshape(-1, len(skeleton), 2).astype(np.float32)
+    scores = np.nan_to_num(found.point_scores.reshape(-1, len(skeleton)))
+    point_score = np.clip(scores, 0, 1).astype(np.float32)
+    placed = (point_score >= threshold) & np.isfinite(xy).all(axis=-1)
+    rows = placed.any(axis=1)
+    xy = np.where(placed[..., None], xy, np.nan)[rows]
+    point_score = np.where(placed, point_score, np.nan)[rows]
+    if found.scores is not None:
+        score = found.scores.reshape(-1)[rows]
+    else:
+        score = np.nansum(point_score, axis=1) / placed[rows].sum(axis=1)
     return Poses.from_arrays(
         skeleton,
         video=video,
@@ -190,32 +92,8 @@ def poses_from_points(
         xy=xy,
         origin=Origin.PREDICTED,
         point_score=point_score,
-        score=np.nanmean(point_score, axis=1) if rows.any() else np.zeros(0, np.float32),
+        score=score,
     )
-
-
-class Detector(Protocol):
-    """A pipeline's way from frames to instances, all its networks together."""
-
-    def detect(self, frames: NDArray[np.uint8]) -> tuple[Any, Any]:
-        """Return points (B, I, K, 2) in px of the frame and confidences (B, I, K).
-
-        Parameters
-        ----------
-        frames : uint8 array, shape (B, H, W, C)
-        """
-        ...
-
-
-class SingleDetector:
-    """Frames to one instance each with one network."""
-
-    def __init__(self, forwards: Mapping[str, Forward], config: PredictConfig) -> None:
-        self.forward = forwards["single_instance"]
-
-    def detect(self, frames: NDArray[np.uint8]) -> tuple[Any, Any]:
-        """Return points (B, 1, K, 2) in px of the frame and confidences (B, 1, K)."""
-        return self.forward.points(frames)
 
 
 class Predictor:
@@ -310,10 +188,10 @@ class Predictor:
                 raise CancelledError("Prediction was cancelled; nothing was kept.")
             if stop is StopRequest.STOP_EARLY:
                 break
-            points, scores = (np.asarray(part) for part in self._detector.detect(batch))
+            found = self._detector.finish(self._detector.start(batch))
             threshold = self.config.peak_threshold
             parts.append(
-                poses_from_points(self.skeleton, video_number, numbers, points, scores, threshold)
+                poses_from_detections(self.skeleton, video_number, numbers, found, threshold)
             )
             done += len(numbers)
             on_progress(done, done / (time.monotonic() - began))

@@ -26,8 +26,8 @@ from napari_animalpose.jobs import Event, Log, Metric, Preview, Progress, StopRe
 from napari_animalpose.nn.dataset import Batch, BatchSampler
 from napari_animalpose.nn.geometry import scale_points, unscale_points
 from napari_animalpose.nn.heads import HEADS
-from napari_animalpose.nn.inference import Forward
 from napari_animalpose.nn.models.device import adjust_intensity, cut_out, warp_images
+from napari_animalpose.nn.models.forward import Forward
 from napari_animalpose.nn.models.network import build_network, resolve_precision
 from napari_animalpose.nn.models.preparation import TrainingData
 from napari_animalpose.nn.schedule import Schedule
@@ -241,16 +241,9 @@ class Trainer:
         return mean, self._should_stop() is StopRequest.STOP_EARLY
 
     def _report_progress(self, rate: float) -> None:
-        progress = self.schedule.progress(self.step)
-        self._emit(
-            Progress(
-                f"train {self.name}",
-                round(progress * 1000),
-                1000,
-                rate=rate,
-                eta_s=self.schedule.seconds_left(self.step),
-            )
-        )
+        total = self.step / max(1e-6, self.schedule.progress(self.step))
+        left = self.schedule.seconds_left(self.step)
+        self._emit(Progress(f"train {self.name}", self.step, total, rate=rate, eta_s=left))
 
     def _keep_if_best(self, error_px: float, loss: float) -> bool:
         score = error_px if math.isfinite(error_px) else loss

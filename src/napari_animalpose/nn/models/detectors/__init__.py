@@ -1,0 +1,1 @@
+"""One way from frames to instances per file: a pipeline's networks put to work together."""
