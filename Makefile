@@ -21,6 +21,7 @@ $(READY): pyproject.toml constraints.txt scripts/build-env
 	@touch $@
 
 demo: $(READY) ## make a sample video, train on it, predict, evaluate: results in demo/
+	rm -rf demo
 	$(BIN)/animalpose demo -o demo
 
 test: $(READY) ## run the tests that take seconds

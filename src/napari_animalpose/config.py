@@ -47,6 +47,8 @@ class Config:
         ConfigError
             For unknown keys, values of another type and values out of range.
         """
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"Expected keys with values for {cls.__name__}; received {values!r}.")
         hints = typing.get_type_hints(cls)
         known = {f.name: hints[f.name] for f in dataclasses.fields(cls)}
         unknown = sorted(set(values) - set(known))
@@ -121,6 +123,23 @@ class ModelConfig(Config):
         Input px between two cells of a confidence map; a power of two.
     sigma_px : float
         Standard deviation of the confidence maps in px of the network input.
+    crop_px : int
+        Side of the squares of network input that this network is trained on, rounded up
+        to what its backbone can take; 0 means `TrainConfig.window_px`. A network for one
+        centred animal sees nothing but such a square in prediction, too, and needs one.
+    anchor : str
+        The node that stands for the place of an animal; where it is missing, and without
+        one (""), that is the middle of the box around the animal's points.
+    max_peaks : int
+        Peaks that a network for many animals keeps for each node, the highest ones.
+    paf_half_width_px : float
+        Distance from an edge, in px of the network input, at which a part affinity field
+        has fallen to one half.
+    paf_loss_weight : float
+        Of the error of the fields beside that of the confidence maps.
+    max_edge_px : float
+        Length of the longest edge in the labels in px of the network input: points further
+        apart are joined only with better evidence. 0 means no such limit.
     """
 
     backbone: str = "unet"
@@ -129,6 +148,12 @@ class ModelConfig(Config):
     input_scale: float = 1.0
     output_stride: int = 2
     sigma_px: float = 2.5
+    crop_px: int = 0
+    anchor: str = ""
+    max_peaks: int = 20
+    paf_half_width_px: float = 5.0
+    paf_loss_weight: float = 0.25
+    max_edge_px: float = 0.0
 
     def __post_init__(self) -> None:
         self._require(self.channels in (1, 3), "channels", "1 (gray) or 3 (colour)")
@@ -136,6 +161,11 @@ class ModelConfig(Config):
         stride = self.output_stride
         self._require(stride >= 1 and stride & (stride - 1) == 0, "output_stride", "a power of two")
         self._require(self.sigma_px > 0, "sigma_px", "a positive number")
+        self._require(self.crop_px >= 0, "crop_px", "a whole number of at least 0")
+        self._require(self.max_peaks >= 1, "max_peaks", "a whole number of at least 1")
+        for name in ("paf_half_width_px", "paf_loss_weight"):
+            self._require(getattr(self, name) > 0, name, "a positive number")
+        self._require(self.max_edge_px >= 0, "max_edge_px", "a number of at least 0")
 
 
 @dataclass(frozen=True)
@@ -260,6 +290,7 @@ class TrainConfig(Config):
             "weight_decay", "patience_epochs", "window_px", "cache_gb",
         ):  # fmt: skip
             self._require(getattr(self, name) >= 0, name, "a number of at least 0")
+        self._require(self.seed < 2**32, "seed", "a whole number below 2**32")
         self._require(self.learning_rate > 0, "learning_rate", "a positive number")
         self._require(0 <= self.ema_momentum < 1, "ema_momentum", "a number in [0, 1)")
         for name in ("validation_fraction", "test_fraction", "background_fraction"):
@@ -280,6 +311,16 @@ class PredictConfig(Config):
         Points whose confidence is lower are missing.
     refinement : {"gaussian", "integral", "none"}
         Sub-pixel estimate around a maximum.
+    max_instances : int
+        The most animals in a frame, the best ones; 0 means as many as are found.
+    min_line_score : float
+        Two points are joined only where the part affinity field along the line between
+        them has at least this mean; the field of an ideal network has 1.
+    min_points : int
+        Animals that are joined from fewer points are left out.
+    min_mean_confidence : float
+        Animals whose joined points have a lower mean confidence are left out: one faint
+        point of an animal is likely, an animal of faint points is not.
     precision : {"auto", "float32", "bfloat16", "float16"}
         Of the layers.
     """
@@ -287,11 +328,18 @@ class PredictConfig(Config):
     batch_size: int = 0
     peak_threshold: float = 0.2
     refinement: Literal["gaussian", "integral", "none"] = "gaussian"
+    max_instances: int = 0
+    min_line_score: float = 0.25
+    min_points: int = 2
+    min_mean_confidence: float = 0.4
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
-        self._require(self.batch_size >= 0, "batch_size", "a whole number of at least 0")
-        self._require(0 <= self.peak_threshold <= 1, "peak_threshold", "a number from 0 to 1")
+        for name in ("batch_size", "max_instances"):
+            self._require(getattr(self, name) >= 0, name, "a whole number of at least 0")
+        for name in ("peak_threshold", "min_line_score", "min_mean_confidence"):
+            self._require(0 <= getattr(self, name) <= 1, name, "a number from 0 to 1")
+        self._require(self.min_points >= 1, "min_points", "a whole number of at least 1")
 
 
 @dataclass(frozen=True)
@@ -314,6 +362,14 @@ class RunConfig(Config):
     )
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        anchors = sorted({model.anchor for model in self.networks.values()})
+        if len(anchors) > 1:
+            raise ConfigError(
+                f"Expected one anchor for all networks of a run; received {anchors}. "
+                "Set it for all of them: --set model.anchor=NODE"
+            )
 
 
 def override(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
@@ -352,6 +408,8 @@ def _assign(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
             )
         section = section[name]
     section[last] = value
+    if last == "backbone":  # the options of another architecture would mean nothing here
+        section["backbone_options"] = {}
 
 
 def _parse(text: str) -> Any:

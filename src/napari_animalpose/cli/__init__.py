@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from napari_animalpose.cli.commands import COMMANDS
 from napari_animalpose.cli.console import show_error
@@ -19,9 +21,17 @@ from napari_animalpose.errors import AnimalPoseError, CancelledError
 __all__ = ["build_parser", "main"]
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence, as everything else does, what is wrong with the arguments."""
+
+    def error(self, message: str) -> NoReturn:
+        show_error(f"Expected arguments as in `{self.prog} --help`; received: {message}.")
+        raise SystemExit(2)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser with all commands."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="animalpose",
         description="Label a few frames, train a network for this animal, get its poses.",
         epilog="Start with: animalpose demo -o demo",
@@ -43,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 for bad input, 130 when interrupted."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow tells of every start
     parser = build_parser()
     options = parser.parse_args(arguments)
     if options.version:
@@ -60,7 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except OSError as error:  # no space, no permission, a device that went away
         where = f" ({error.filename})" if error.filename else ""
-        show_error(f"Expected to read and write files; received: {error.strerror}{where}.")
+        cause = error.strerror or error
+        show_error(f"Expected to read and write files; received: {cause}{where}.")
         return 2
     except (CancelledError, KeyboardInterrupt) as error:
         show_error(str(error) or "Interrupted.")

@@ -7,11 +7,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari_animalpose.cli.console import print_table, say, show_progress
 from napari_animalpose.errors import ConfigError
 from napari_animalpose.jobs import stop_on_interrupt
+
+if TYPE_CHECKING:
+    from napari_animalpose.data.project import Project
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -40,11 +43,22 @@ class Command:
 
 
 # ------------------------------------------------------------------- shared arguments
-def _add_video_dir(parser: argparse.ArgumentParser) -> None:
+def _add_videos(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video-dir", action="append", default=[], metavar="FOLDER",
         help="folder to look in for videos that are not where the label file says",
     )  # fmt: skip
+    parser.add_argument(
+        "--video-file", action="append", default=[], metavar="FILE",
+        help="take this file for the first video of the label file (again: for the second, ...)",
+    )  # fmt: skip
+
+
+def _open(path: str, options: argparse.Namespace) -> Project:
+    """Open a project as the command line says where its videos are."""
+    from napari_animalpose.pipeline import read
+
+    return read(path, video_dirs=options.video_dir, videos=options.video_file)
 
 
 def _add_frames(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +83,7 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         help="change one value of the configuration, such as train.batch_size=8",
     )  # fmt: skip
     _add_frames(parser)
-    _add_video_dir(parser)
+    _add_videos(parser)
 
 
 # ---------------------------------------------------------------------------- config
@@ -82,12 +96,14 @@ def _run_config(options: argparse.Namespace) -> Figures:
     from napari_animalpose.config import override
     from napari_animalpose.io.runs import write_json
     from napari_animalpose.pipeline import choose
+    from napari_animalpose.pipeline.training import check_config
 
     choice = choose(
-        options.labels, pipeline=options.pipeline, preset=options.preset,
-        frames=options.frames, video_dirs=options.video_dir,
+        _open(options.labels, options), pipeline=options.pipeline, preset=options.preset,
+        frames=options.frames,
     )  # fmt: skip
     config = override(choice.config, options.assignments)
+    check_config(config)
     for reason in choice.reasons:
         say(f"- {reason}")
     if options.out:
@@ -118,10 +134,10 @@ def _run_train(options: argparse.Namespace) -> Figures:
     config = None if options.config is None else _read_config(options.config)
     with show_progress() as on_event, stop_on_interrupt() as should_stop:
         run = train(
-            options.labels, options.out,
+            _open(options.labels, options), options.out,
             pipeline=options.pipeline, preset=options.preset, frames=options.frames,
             config=config, overrides=options.assignments, max_minutes=options.max_minutes,
-            seed=options.seed, resume=options.resume, video_dirs=options.video_dir,
+            seed=options.seed, resume=options.resume,
             on_event=on_event, should_stop=should_stop,
         )  # fmt: skip
     for part in ("validation", "test"):
@@ -162,7 +178,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         "--peak-threshold", type=float, default=0.2, metavar="P",
         help="points of lower confidence are missing (default: 0.2)",
     )  # fmt: skip
-    _add_video_dir(parser)
+    _add_videos(parser)
 
 
 def _run_predict(options: argparse.Namespace) -> Figures:
@@ -170,13 +186,15 @@ def _run_predict(options: argparse.Namespace) -> Figures:
 
     from napari_animalpose.config import PredictConfig
     from napari_animalpose.pipeline import predict, write
+    from napari_animalpose.pipeline.files import check_output
 
     config = PredictConfig(batch_size=options.batch_size, peak_threshold=options.peak_threshold)
+    check_output(options.out)
     began = time.monotonic()
     with show_progress() as on_event, stop_on_interrupt() as should_stop:
         project = predict(
-            options.source, options.model, frames=options.frames, split=options.split,
-            config=config, video_dirs=options.video_dir,
+            _open(options.source, options), options.model,
+            frames=options.frames, split=options.split, config=config,
             on_event=on_event, should_stop=should_stop,
         )  # fmt: skip
     paths = write(project, options.out)
@@ -197,7 +215,7 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("labels", help="label file with the truth")
     _add_frames(parser)
     parser.add_argument("--pictures", metavar="FOLDER", help="draw pictures into this folder")
-    _add_video_dir(parser)
+    _add_videos(parser)
 
 
 def _run_eval(options: argparse.Namespace) -> Figures:
@@ -205,7 +223,7 @@ def _run_eval(options: argparse.Namespace) -> Figures:
     from napari_animalpose.pipeline.evaluation import draw_evaluation
 
     comparison = evaluate(
-        options.predicted, options.labels, frames=options.frames, video_dirs=options.video_dir
+        options.predicted, _open(options.labels, options), frames=options.frames
     )
     figures = comparison.evaluation.to_dict()
     _show_evaluation(figures)
@@ -256,15 +274,15 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trail", type=int, default=0, metavar="N", help="show the path of the last N frames"
     )
-    _add_video_dir(parser)
+    _add_videos(parser)
 
 
 def _run_render(options: argparse.Namespace) -> Figures:
     from napari_animalpose.drawing.render import render_video
     from napari_animalpose.jobs import Progress
-    from napari_animalpose.pipeline import parse_frames, read
+    from napari_animalpose.pipeline import parse_frames
 
-    project = read(options.poses, video_dirs=options.video_dir)
+    project = _open(options.poses, options)
     if not 0 <= options.video < len(project.videos):
         raise ConfigError(
             f"Expected a video from 0 to {len(project.videos) - 1}; received {options.video}."
@@ -296,13 +314,13 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=writable, help="default: by the ending of the file's name"
     )
-    _add_video_dir(parser)
+    _add_videos(parser)
 
 
 def _run_export(options: argparse.Namespace) -> Figures:
-    from napari_animalpose.pipeline import read, write
+    from napari_animalpose.pipeline import write
 
-    project = read(options.poses, video_dirs=options.video_dir)
+    project = _open(options.poses, options)
     paths = write(project, options.out, format=options.format)
     for path in paths:
         say(str(path))
@@ -312,7 +330,7 @@ def _run_export(options: argparse.Namespace) -> Figures:
 # ------------------------------------------------------------------------------ demo
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--out", default="demo", metavar="FOLDER", help="default: demo")
-    parser.add_argument("--minutes", type=float, default=2.0, help="of training (default: 2)")
+    parser.add_argument("--minutes", type=float, default=2.5, help="of training (default: 2.5)")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
 
 

@@ -28,7 +28,7 @@ _console = Console(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """Print a line for people."""
-    _console.print(text, markup=False)
+    _console.print(text, markup=False, soft_wrap=True)
 
 
 def show_error(message: str) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FORMATS",
     "LabelFormat",
+    "choose_format",
     "read_labels",
     "relink_videos",
     "sniff_format",
@@ -304,7 +305,7 @@ def write_labels(
         be stored.
     """
     path = Path(path)
-    chosen = FORMATS.get(_choose_format(path) if format is None else format)
+    chosen = FORMATS.get(choose_format(path) if format is None else format)
     if chosen.writer is None:
         raise OutputError(
             f"Expected a format that can be written ({', '.join(_writable())}); received "
@@ -329,8 +330,14 @@ def _writable() -> Iterator[str]:
     return (name for name in FORMATS if FORMATS.get(name).writer is not None)
 
 
-def _choose_format(path: Path) -> str:
-    """Return the first format that can be written to files of this name."""
+def choose_format(path: Path) -> str:
+    """Return the name of the first format that can be written to files of this name.
+
+    Raises
+    ------
+    OutputError
+        If no format is told by the suffix.
+    """
     for name in _writable():
         if path.suffix and FORMATS.get(name).suffix.endswith(path.suffix.lower()):
             return name

@@ -60,7 +60,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ModelError(
             f"Expected a run folder with {path.name}; received {str(path.parent)!r}. "
             "Give the folder that `animalpose train -o` made."
@@ -191,9 +191,22 @@ class RunFolder:
         write_json(self.path / "split.json", split)
 
     def read_split(self) -> Split:
-        """Read which (video, frame) were used for ``train``, ``validation`` and ``test``."""
-        values = read_json(self.path / "split.json")
-        return {name: [(int(v), int(f)) for v, f in pairs] for name, pairs in values.items()}
+        """Read which (video, frame) were used for ``train``, ``validation`` and ``test``.
+
+        Raises
+        ------
+        ModelError
+            If it is missing or damaged.
+        """
+        path = self.path / "split.json"
+        values = read_json(path)
+        try:
+            return {name: [(int(v), int(f)) for v, f in pairs] for name, pairs in values.items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"Expected the frames of a split in {str(path)!r}; received a damaged file "
+                f"({error}). Copy the run folder again."
+            ) from None
 
     def write_weights(self, network: str, weights: Sequence[NDArray[Any]]) -> None:
         """Write the best weights of a network, in the order that Keras lists them."""
@@ -242,38 +255,47 @@ class RunFolder:
 
     def _read_arrays(self, path: Path, prefix: str = "w") -> list[NDArray[Any]]:
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here, because numpy leaves a damaged archive open.
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 return [file[key] for key in sorted(file.files) if key.startswith(prefix)]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise ModelError(
                 f"Expected trained weights in {str(path)!r}; received no such file. "
                 "Was the training stopped before its first validation?"
             ) from None
-        except (OSError, ValueError, EOFError, BadZipFile) as error:
+        except (OSError, TypeError, ValueError, EOFError, BadZipFile) as error:
             raise ModelError(
                 f"Expected trained weights in {str(path)!r}; received a damaged file ({error}). "
                 "Copy the run folder again."
             ) from None
 
     def append_log(self, row: Mapping[str, float | str]) -> None:
-        """Add a row to the log; its header is written once, with the first row."""
-        path = self.path / "log.csv"
-        new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        """Add a row to the log; what it or the rows before do not have stays empty."""
+        columns: dict[str, list[Any]] = dict(self.read_log())
+        n_rows = max((len(values) for values in columns.values()), default=0)
+        for name in row:
+            columns.setdefault(name, [""] * n_rows)
+        for name, values in columns.items():
+            values.append(row.get(name, ""))
+        # Whole and not at its end: a new column changes all rows, and a full disk none.
+        with (
+            atomic_path(self.path / "log.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(columns)
+            writer.writerows(zip(*columns.values(), strict=True))
 
     def read_log(self) -> dict[str, list[str]]:
-        """Read the log as columns of text; empty without a log."""
+        """Read the log as columns of text, "" where a row has no such value; {} without one."""
         path = self.path / "log.csv"
         if not path.exists():
             return {}
         with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+            reader = csv.DictReader(file, restval="")
+            rows = list(reader)
+        return {name: [row[name] for row in rows] for name in reader.fieldnames or ()}
 
 
 def _save_arrays(file: IO[bytes], arrays: Mapping[str, NDArray[Any]]) -> None:
-    np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # stub of savez
+    np.savez(file, allow_pickle=False, **arrays)

@@ -8,7 +8,7 @@ the rules are the ones that `benchmarks/NOTES.md` reports on.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,15 @@ from napari_animalpose.errors import ConfigError, DataError
 from napari_animalpose.nn.backbones import UNetOptions, backbone_options, model_receptive_field
 from napari_animalpose.nn.heads import PIPELINES
 
-__all__ = ["PRESETS", "Choice", "LabelMeasures", "choose_config", "measure_labels"]
+__all__ = [
+    "CONFIGURATORS",
+    "PRESETS",
+    "Choice",
+    "Configurator",
+    "LabelMeasures",
+    "choose_config",
+    "measure_labels",
+]
 
 SCALES = (1.0, 0.75, 0.5, 1 / 3, 0.25, 1 / 6, 0.125)
 SMALL_ANIMAL = 0.3  # of the shorter side of the frame
@@ -29,6 +37,14 @@ COARSE_FROM_PX = 150  # of network input: from here an output stride of 4 loses 
 SIGMA_CELLS = 1.5  # of the confidence map: wide enough for the sub-pixel fit
 ALL_ROUND_DEG = 60.0  # circular standard deviation; seen from above it is larger
 WINDOW_ANIMALS = 1.15  # side of a training window in lengths of a large animal
+CENTROID_ANIMAL_PX = 32  # length of an animal that is only to be found
+CENTROID_CONTEXT = 2.0  # receptive field of the network that finds it, in its lengths
+CENTROID_WINDOW = 4.0  # side of a training window of that network, in lengths
+WHOLE_FROM = 0.6  # share of the frame from which windows gain nothing over whole frames
+CROP_BUDGET = 0.18  # px of a crop over those of a whole frame that a preset can afford
+COARSE_CROP_PX = 250  # of network input: from here an output stride of 4 loses nothing
+WINDOW_NEIGHBOURS = 1.5  # the same where an animal must be told from its neighbours
+PAF_CELLS = 1.0, 2.5  # least and largest half-width of a part affinity field
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,8 @@ class LabelMeasures:
         80 they lie in all directions, as seen from above.
     points_labelled : float
         Share of all points that have a position.
+    longest_edge_px : float
+        The 99th percentile of the length of an animal's longest edge; 0 without edges.
     """
 
     n_frames: int
@@ -71,6 +89,7 @@ class LabelMeasures:
     spacing_px: float
     orientation_spread_deg: float
     points_labelled: float
+    longest_edge_px: float = 0.0
 
     @property
     def share_of_frame(self) -> float:
@@ -122,6 +141,7 @@ def measure_labels(labels: Poses, sizes: Sequence[tuple[int, int]], channels: in
         spacing_px=_spacing(xy),
         orientation_spread_deg=_orientation_spread(xy),
         points_labelled=float(placed.mean()),
+        longest_edge_px=_longest_edge(xy, labels.skeleton.edge_array),
     )
 
 
@@ -132,6 +152,15 @@ def _spacing(xy: NDArray[np.float64]) -> float:
     nearest = np.where(np.isnan(distance), np.inf, distance).min(axis=2)
     nearest = nearest[np.isfinite(nearest)]
     return float(np.median(nearest)) if nearest.size else math.inf
+
+
+def _longest_edge(xy: NDArray[np.float64], edges: NDArray[np.int32]) -> float:
+    """99th percentile of the longest edge (E, 2) of each animal (N, K, 2); 0 without any."""
+    if not len(edges):
+        return 0.0
+    lengths = np.linalg.norm(xy[:, edges[:, 0]] - xy[:, edges[:, 1]], axis=-1)  # (N, E)
+    longest = np.where(np.isnan(lengths), 0.0, lengths).max(axis=1)
+    return float(np.percentile(longest, 99))
 
 
 def _orientation_spread(xy: NDArray[np.float64]) -> float:
@@ -162,7 +191,7 @@ class Choice:
     reasons : tuple of str
         One sentence for each decision, for biologists.
     receptive_field_px : float
-        Side of the receptive field in px of the full frame.
+        Side of the receptive field of the last network in px of the full frame.
     """
 
     config: RunConfig
@@ -208,16 +237,17 @@ def choose_config(
     if pipeline == "auto":
         pipeline = _choose_pipeline(measures, reasons)
     heads = PIPELINES.get(pipeline).heads
-    model = _choose_model(measures, PRESETS[preset], reasons)
+    networks, training = CONFIGURATORS[pipeline](measures, PRESETS[preset], reasons)
+    last = networks[heads[-1]]
     return Choice(
         RunConfig(
             pipeline=pipeline,
-            networks=dict.fromkeys(heads, model),
+            networks=networks,
             augment=_choose_augmentation(measures, reasons),
-            train=_choose_training(measures, model, reasons),
+            train=training,
         ),
         tuple(reasons),
-        model_receptive_field(model) / model.input_scale,
+        model_receptive_field(last) / last.input_scale,
     )
 
 
@@ -280,10 +310,12 @@ def _choose_model(m: LabelMeasures, preset: _Preset, reasons: list[str]) -> Mode
     return model
 
 
-def _choose_training(m: LabelMeasures, model: ModelConfig, reasons: list[str]) -> TrainConfig:
-    """Windows around the animal where these are much smaller than the frame."""
+def _choose_training(
+    m: LabelMeasures, model: ModelConfig, reasons: list[str], animals: float = WINDOW_ANIMALS
+) -> TrainConfig:
+    """Windows of so many animals' length where these are much smaller than the frame."""
     multiple = backbone_options(model).max_stride
-    side = math.ceil(WINDOW_ANIMALS * m.large_size_px * model.input_scale / multiple) * multiple
+    side = math.ceil(animals * m.large_size_px * model.input_scale / multiple) * multiple
     frame = m.frame_height * m.frame_width * model.input_scale**2
     if side * side > 0.6 * frame:
         reasons.append("Training on whole frames: the animal fills much of them.")
@@ -328,3 +360,129 @@ def _choose_augmentation(m: LabelMeasures, reasons: list[str]) -> AugmentConfig:
         f"about {m.orientation_spread_deg:.0f} degrees."
     )
     return AugmentConfig(rotation_deg=rotation)
+
+
+# ------------------------------------------------------------- one entry for each pipeline
+Configurator = Callable[
+    [LabelMeasures, _Preset, list[str]], tuple[dict[str, ModelConfig], TrainConfig]
+]
+"""From measures and a preset to the networks of a pipeline, by the name of their head and
+in the order in which they run, and how they are trained; appends its reasons."""
+
+
+def _configure_single(
+    m: LabelMeasures, preset: _Preset, reasons: list[str]
+) -> tuple[dict[str, ModelConfig], TrainConfig]:
+    model = _choose_model(m, preset, reasons)
+    return {"single_instance": model}, _choose_training(m, model, reasons)
+
+
+def _configure_bottomup(
+    m: LabelMeasures, preset: _Preset, reasons: list[str]
+) -> tuple[dict[str, ModelConfig], TrainConfig]:
+    model = _choose_model(m, preset, reasons)
+    scale, stride = model.input_scale, model.output_stride
+    narrowest, widest = (cells * stride for cells in PAF_CELLS)
+    half_width = round(min(max(0.5 * m.spacing_px * scale, narrowest), widest), 1)
+    reasons.append(
+        f"Part affinity fields, which join points to animals, have a half-width of "
+        f"{half_width:g} px (of the network input): as wide as the spacing of the points "
+        f"allows, so that the fields of neighbouring limbs stay apart, and never narrower "
+        f"than a cell of the map. Points further apart than {m.longest_edge_px:.0f} px, the "
+        f"longest edge in the labels, need better evidence to be joined."
+    )
+    model = model.replace(
+        max_peaks=max(10, 2 * m.animals_per_frame),
+        paf_half_width_px=half_width,
+        max_edge_px=round(m.longest_edge_px * scale, 1),
+    )
+    training = _choose_training(m, model, reasons, WINDOW_NEIGHBOURS)
+    return {"multi_instance": model}, training
+
+
+def _configure_topdown(
+    m: LabelMeasures, preset: _Preset, reasons: list[str]
+) -> tuple[dict[str, ModelConfig], TrainConfig]:
+    networks = {
+        "centroid": _choose_centroid_model(m, preset, reasons),
+        "centered_instance": _choose_crop_model(m, preset, reasons),
+    }
+    return networks, TrainConfig(batch_size=8)
+
+
+def _choose_centroid_model(m: LabelMeasures, preset: _Preset, reasons: list[str]) -> ModelConfig:
+    """Find animals in frames so small that this costs little and they are still animals."""
+    scale = _nearest_scale(CENTROID_ANIMAL_PX / m.size_px)
+    size = m.large_size_px * scale
+    model = _deepen_unet(
+        UNetOptions(filters=preset.filters),
+        ModelConfig(channels=m.channels, input_scale=scale, sigma_px=2 * SIGMA_CELLS),
+        CENTROID_CONTEXT * size,
+    )
+    frame = m.frame_height * m.frame_width * scale**2
+    side = _round_up(CENTROID_WINDOW * size, model)
+    if side * side > WHOLE_FROM * frame:
+        side = 0
+    field = model_receptive_field(model) / scale
+    shown = f"windows of {side / scale:.0f} px of the frame" if side else "whole frames"
+    reasons.append(
+        f"Centroid network at input scale {scale:.3g}: an animal {m.size_px * scale:.0f} px long "
+        f"is enough to see where it is; it looks at {field:.0f} px of the frame around each "
+        f"place and learns from {shown}."
+    )
+    return model.replace(crop_px=side)
+
+
+def _choose_crop_model(m: LabelMeasures, preset: _Preset, reasons: list[str]) -> ModelConfig:
+    """Look at each animal as closely as the preset can afford."""
+    length = WINDOW_ANIMALS * m.large_size_px
+    affordable = math.sqrt(CROP_BUDGET * preset.input_pixels)
+    scale = next((s for s in SCALES if s * length <= affordable), SCALES[-1])
+    stride = 4 if length * scale >= COARSE_CROP_PX else 2
+    model = _deepen_unet(
+        UNetOptions(filters=preset.filters),
+        ModelConfig(
+            channels=m.channels, input_scale=scale, output_stride=stride,
+            sigma_px=SIGMA_CELLS * stride,
+        ),
+        length * scale,
+    )  # fmt: skip
+    side = _round_up(length * scale, model)
+    reasons.append(
+        f"Centred network on crops of {side / scale:.0f} px of the frame at input scale "
+        f"{scale:.3g}: 95 % of the animals are shorter than {m.large_size_px:.0f} px, and the "
+        "margin covers what the centroid may be off."
+    )
+    reasons.append(
+        f"Output stride {stride} with sigma {model.sigma_px:g} px and a U-Net with "
+        f"{backbone_options(model).down_blocks} halvings: each place of the crop sees "
+        f"{model_receptive_field(model) / scale:.0f} px of the frame, so all of the animal."
+    )
+    return model.replace(crop_px=side)
+
+
+def _nearest_scale(wanted: float) -> float:
+    return min(SCALES, key=lambda scale: abs(math.log(scale / min(1.0, wanted))))
+
+
+def _deepen_unet(options: UNetOptions, model: ModelConfig, reach_px: float) -> ModelConfig:
+    """Give a model the shallowest U-Net whose receptive field is `reach_px` of its input."""
+    for depth in range(2, 7):
+        options = options.replace(down_blocks=depth)
+        model = model.replace(backbone="unet", backbone_options=options.to_dict())
+        if model_receptive_field(model) >= reach_px:
+            break
+    return model
+
+
+def _round_up(side_px: float, model: ModelConfig) -> int:
+    """Return a side in px rounded up to a multiple that the backbone can take."""
+    multiple: int = backbone_options(model).max_stride
+    return math.ceil(side_px / multiple) * multiple
+
+
+CONFIGURATORS: dict[str, Configurator] = {
+    "single": _configure_single,
+    "bottomup": _configure_bottomup,
+    "topdown": _configure_topdown,
+}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from napari_animalpose.config import Config, ModelConfig
+from napari_animalpose.errors import ConfigError
 from napari_animalpose.nn.geometry import Layer, receptive_field
 from napari_animalpose.registry import Registry
 
@@ -100,7 +101,7 @@ class UNetOptions(Config):
             path += [Layer(2, 2), *convs]
         stride = self.max_stride
         while stride > output_stride:
-            path += [Layer(2 if self.upsampling == "bilinear" else 1, 0.5), *convs]
+            path += [Layer(4 if self.upsampling == "bilinear" else 3, 0.5), *convs]
             stride //= 2
         return path
 
@@ -146,7 +147,7 @@ class LeapOptions(Config):
         while stride > output_stride:
             stride //= 2
             last = stride == output_stride
-            path += [Layer(2, 0.5), *convs[: 0 if last else len(convs) - 1]]
+            path += [Layer(3, 0.5), *convs[: 0 if last else len(convs) - 1]]
         return path
 
 
@@ -183,10 +184,18 @@ def backbone_options(config: ModelConfig) -> Any:
     Raises
     ------
     ConfigError
-        For an unknown backbone or option.
+        For an unknown backbone or option, and for an output stride that the backbone does
+        not reach.
     """
-    options: Mapping[str, Any] = config.backbone_options
-    return BACKBONES.get(config.backbone).options.from_dict(options)
+    given: Mapping[str, Any] = config.backbone_options
+    options = BACKBONES.get(config.backbone).options.from_dict(given)
+    lowest = getattr(options, "stem_stride", 1)
+    if not lowest <= config.output_stride <= options.max_stride:
+        raise ConfigError(
+            f"Expected an output stride from {lowest} to {options.max_stride} for this "
+            f"{config.backbone}; received {config.output_stride}."
+        )
+    return options
 
 
 def model_receptive_field(config: ModelConfig) -> int:

@@ -9,10 +9,10 @@ places it, and its points in the window; the device does the rest.
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,8 +35,9 @@ class FrameStore:
 
     Notes
     -----
-    The file is read with positioned reads and not mapped: mapped pages would count as
-    memory of the process. It is deleted when the store is closed or the process ends.
+    The file is read piece by piece and not mapped: mapped pages would count as memory of
+    the process. It is deleted when the store is closed or the process ends. Several
+    threads may read: training draws batches while validation looks at whole frames.
     """
 
     def __init__(self, budget_bytes: int) -> None:
@@ -45,6 +46,7 @@ class FrameStore:
         self._frames: list[NDArray[np.uint8] | tuple[int, tuple[int, ...]]] = []
         self._file: Any = None
         self._file_size = 0
+        self._lock = Lock()
 
     def append(self, frame: NDArray[np.uint8]) -> int:
         """Keep a frame (H, W, C) and return its number."""
@@ -76,7 +78,9 @@ class FrameStore:
             return kept[first:last]
         offset, (_, width, channels) = kept
         line = width * channels
-        data = os.pread(self._file.fileno(), (last - first) * line, offset + first * line)
+        with self._lock:
+            self._file.seek(offset + first * line)
+            data = self._file.read((last - first) * line)
         return np.frombuffer(data, np.uint8).reshape(-1, width, channels)
 
     def __getitem__(self, number: int) -> NDArray[np.uint8]:

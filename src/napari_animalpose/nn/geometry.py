@@ -434,7 +434,8 @@ def invert(matrix: Any, xp: Any = np) -> Any:
 class Layer(NamedTuple):
     """A convolution or pooling: what it means for the receptive field, in its own cells.
 
-    A stride of 0.5 doubles the resolution; interpolating then has a kernel of 2.
+    A stride of 0.5 doubles the resolution: a transposed convolution of stride 2, whose
+    kernel counts cells of its output. Bilinear doubling is one with a kernel of 4.
     """
 
     kernel: int
@@ -450,17 +451,21 @@ def jump(layers: Iterable[Layer]) -> float:
 def receptive_field(layers: Iterable[Layer]) -> int:
     """Return the width in input px that one cell after all layers depends on.
 
-    With ``j`` the jump in front of a layer of kernel k and dilation d,
-    ``r <- r + (k - 1) * d * j``, from r = 1 and j = 1 (Araujo, Norris and Sim,
-    "Computing receptive fields of convolutional neural networks", Distill 2019).
+    From the output, where r = 1, back to the input: through a layer of kernel k, stride s
+    and dilation d, r cells need ``(r - 1) * s + (k - 1) * d + 1`` (Araujo, Norris and Sim,
+    "Computing receptive fields of convolutional neural networks", Distill 2019). Through
+    a doubling of the resolution they need ``floor((r + k) / 2)``, where they start at an
+    even cell, and at times one less otherwise: the result is that of the cell with most.
 
     Parameters
     ----------
     layers : iterable of Layer
         From the input to the output, along the path with the largest result.
     """
-    width, distance = 1.0, 1.0
-    for layer in layers:
-        width += (layer.kernel - 1) * layer.dilation * distance
-        distance *= layer.stride
-    return round(width)
+    width = 1
+    for layer in reversed(list(layers)):
+        if layer.stride == 0.5:
+            width = (width + layer.kernel) // 2
+        else:
+            width = int((width - 1) * layer.stride) + (layer.kernel - 1) * layer.dilation + 1
+    return width

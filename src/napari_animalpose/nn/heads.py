@@ -12,7 +12,16 @@ from napari_animalpose.config import ModelConfig
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.registry import Registry
 
-__all__ = ["HEADS", "PIPELINES", "Detections", "Detector", "Head", "Pipeline"]
+__all__ = [
+    "CENTRED_HEADS",
+    "HEADS",
+    "LANDMARKS",
+    "PIPELINES",
+    "Detections",
+    "Detector",
+    "Head",
+    "Pipeline",
+]
 
 
 class Head(Protocol):
@@ -47,6 +56,20 @@ HEADS.register(
     "single_instance",
     "napari_animalpose.nn.models.heads.single_instance:SingleInstanceHead",
 )
+HEADS.register("centroid", "napari_animalpose.nn.models.heads.centroid:CentroidHead")
+HEADS.register(
+    "centered_instance",
+    "napari_animalpose.nn.models.heads.centered_instance:CenteredInstanceHead",
+)
+HEADS.register(
+    "multi_instance", "napari_animalpose.nn.models.heads.multi_instance:MultiInstanceHead"
+)
+
+CENTRED_HEADS = frozenset({"centered_instance"})
+"""Heads of networks that look at one animal at a time, in the middle of a window."""
+
+LANDMARKS: dict[str, Skeleton] = {"centroid": Skeleton(("centroid",))}
+"""What a head finds where that is something else than the nodes of the skeleton."""
 
 
 class Detections(NamedTuple):
@@ -79,11 +102,19 @@ class Pipeline(NamedTuple):
 
     heads : the networks it needs, in the order they run
     detector : ``"module:class"`` of the `Detector`, called with the networks and a PredictConfig
+    shares : of the training time, for each of the heads; none means the same for all
     """
 
     heads: tuple[str, ...]
     detector: str
     summary: str
+    shares: tuple[float, ...] = ()
+
+    def share_of_rest(self, head: str) -> float:
+        """Return which part of the time that is left is for a head: the last has it all."""
+        shares = self.shares or (1.0,) * len(self.heads)
+        rest = shares[self.heads.index(head) :]
+        return rest[0] / sum(rest)
 
     def load_detector(self) -> Any:
         """Import the detector, and keras with it."""
@@ -98,5 +129,22 @@ PIPELINES.register(
         ("single_instance",),
         "napari_animalpose.nn.models.detectors.single:SingleDetector",
         "one animal in a frame: one confidence map a node, its highest peak",
+    ),
+)
+PIPELINES.register(
+    "topdown",
+    Pipeline(
+        ("centroid", "centered_instance"),
+        "napari_animalpose.nn.models.detectors.topdown:TopDownDetector",
+        "several animals: each is found in a small copy of the frame, then looked at closely",
+        (0.25, 0.75),
+    ),
+)
+PIPELINES.register(
+    "bottomup",
+    Pipeline(
+        ("multi_instance",),
+        "napari_animalpose.nn.models.detectors.bottomup:BottomUpDetector",
+        "several animals: all points are found at once and joined along the skeleton",
     ),
 )

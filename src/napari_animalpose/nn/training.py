@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,7 +108,7 @@ class Trainer:
             train.batch_size,
             train.seed,
             data.jitter_px,
-            train.background_fraction if train.window_px else 0.0,
+            data.background_fraction,
         )
         once_through = math.ceil(len(data.train) / train.batch_size)
         self.steps_per_epoch = train.steps_per_epoch or max(50, once_through)
@@ -129,6 +129,11 @@ class Trainer:
         if self.precision == "float16":
             return keras.optimizers.LossScaleOptimizer(optimizer)
         return optimizer
+
+    @property
+    def _inner_optimizer(self) -> Any:
+        """The optimizer without the scaling of the loss, which only float16 has."""
+        return getattr(self.optimizer, "inner_optimizer", self.optimizer)
 
     def _inputs(self, batch: Batch) -> Any:
         """Make float windows (B, H, W, C) in 0..1 from the patches of a batch."""
@@ -151,8 +156,7 @@ class Trainer:
             if self.precision == "float16":
                 scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, variables)
-        inner = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        inner.learning_rate.assign(learning_rate)
+        self._inner_optimizer.learning_rate.assign(learning_rate)
         self.optimizer.apply(gradients, variables)
         for average, value in zip(self.averaged.weights, self.network.weights, strict=True):
             average.assign(momentum * average + (1.0 - momentum) * value)
@@ -247,12 +251,12 @@ class Trainer:
 
     def _keep_if_best(self, error_px: float, loss: float) -> bool:
         score = error_px if math.isfinite(error_px) else loss
-        if score >= self.best.error_px and self.best.step:
+        if self.best.step and not score < self.best.error_px:  # NaN is no improvement
             return False
         self.best = Checkpoint(
             self.averaged.get_weights(),
             self.network.get_weights(),
-            [np.asarray(variable) for variable in self.optimizer.variables],
+            [np.asarray(variable) for variable in self._inner_optimizer.variables],
             self.step,
             self.epoch,
             score,
@@ -261,11 +265,21 @@ class Trainer:
         return True
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint: weights always, optimizer and step where it has them."""
+        """Go on from a checkpoint: weights always, optimizer and step where it has them.
+
+        Raises
+        ------
+        ModelError
+            If weights or optimizer are those of another network.
+        """
+        raw, variables = checkpoint.raw or checkpoint.weights, self._inner_optimizer.variables
+        _check_shapes(checkpoint.weights, self.averaged.weights)
+        _check_shapes(raw, self.network.weights)
         self.averaged.set_weights(checkpoint.weights)
-        self.network.set_weights(checkpoint.raw or checkpoint.weights)
+        self.network.set_weights(raw)
         if checkpoint.optimizer:
-            for variable, value in zip(self.optimizer.variables, checkpoint.optimizer, strict=True):
+            _check_shapes(checkpoint.optimizer, variables)
+            for variable, value in zip(variables, checkpoint.optimizer, strict=True):
                 variable.assign(value)
             self.step, self.epoch = checkpoint.step, checkpoint.epoch
 
@@ -286,7 +300,7 @@ class Trainer:
             points, _ = self.forward.points_of_inputs(frame[None])
             truth = unscale_points(example.xy, scale)
             found = np.asarray(points)[0]
-            distances.append(_closest(found, truth))
+            distances.append(_closest(found, truth, self.data.animal_size_px))
             if preview is None:
                 preview = self._preview(frame, truth, found)
         if preview is not None:
@@ -309,7 +323,7 @@ class Trainer:
         return {
             "frame": frame,
             "truth": scale_points(truth, scale),
-            "points": scale_points(found.astype(np.float64), scale),
+            "points": scale_points(_nearest(found, truth), scale),
             "maps": next(iter(outputs.values()))[0],
             "stride": self.model.output_stride,
         }
@@ -324,13 +338,39 @@ class Trainer:
             self._emit(Log(logging.INFO, f"{per_step:.0f} ms a step in {self.precision}"))
 
 
-def _closest(found: NDArray[np.float32], truth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distances of the labelled points to the nearest instance's point, NaN dropped.
+def _check_shapes(values: Sequence[NDArray[Any]], variables: Sequence[Any]) -> None:
+    if [np.shape(value) for value in values] != [tuple(v.shape) for v in variables]:
+        raise ModelError(
+            "Expected the training state of this network; received that of another one. "
+            "Go on with the same network, or train from the start."
+        )
+
+
+def _closest(
+    found: NDArray[np.float32], truth: NDArray[np.float64], missed_px: float
+) -> NDArray[np.float64]:
+    """Distances of the labelled points to the nearest instance's point, at most `missed_px`.
 
     Parameters
     ----------
-    found : (I, K, 2), truth : (J, K, 2), px.
+    found : (I, K, 2), truth : (J, K, 2), px; NaN = missing.
     """
     difference = found[None] - truth[:, None]  # (J, I, K, 2)
-    distance = np.sqrt((difference**2).sum(axis=-1)).min(axis=1)  # (J, K)
-    return np.asarray(distance[np.isfinite(distance)], np.float64)
+    distance = np.sqrt((difference**2).sum(axis=-1))
+    distance = np.fmin(distance, missed_px).min(axis=1, initial=missed_px)  # (J, K)
+    return np.asarray(distance[np.isfinite(truth).all(axis=-1)], np.float64)
+
+
+def _nearest(found: NDArray[np.float32], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return, for each labelled point (J, K, 2), the nearest of the points (I, K, 2) found.
+
+    NaN where nothing is labelled or found. What a network finds need not be in the order
+    of the labels, nor joined to animals yet.
+    """
+    if not len(found):
+        return np.full_like(truth, np.nan)
+    distance = np.linalg.norm(found[None] - truth[:, None], axis=-1)  # (J, I, K)
+    known = np.isfinite(distance).any(axis=1)  # (J, K)
+    chosen = np.where(np.isnan(distance), np.inf, distance).argmin(axis=1)
+    points = np.take_along_axis(found, chosen[..., None], axis=0)  # (J, K, 2)
+    return np.where(known[..., None], points, np.nan)

@@ -25,22 +25,22 @@ from napari_animalpose.sample import make_sample
 __all__ = ["run_demo"]
 
 N_LABELED = 100  # frames of the first part that are learned from
-N_HELD_OUT = 300  # frames at the end of the video that training never sees
+N_HELD_OUT = 450  # frames at the end of the video that training never sees
 
 
 def run_demo(
     folder: str | PathLike[str],
     *,
-    minutes: float = 2.0,
-    n_frames: int = 1200,
+    minutes: float = 2.5,
+    n_frames: int = 1500,
     seed: int = 0,
     on_event: Callable[[Event], None] = ignore_event,
     should_stop: Callable[[], StopRequest] = never_stop,
 ) -> dict[str, Any]:
     """Run the demonstration and return its figures.
 
-    A video of one fly is made together with its exact poses; every ninth frame of the
-    first part is given to training as a label; the rest of the video, which training
+    A video of one fly is made together with its exact poses; a hundred frames of the
+    first part are given to training as labels; the rest of the video, which training
     has not seen, is predicted and compared with the truth.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
@@ -51,7 +52,6 @@ def evaluate(
     labels: FilePath | Project,
     *,
     frames: str | None = None,
-    video_dirs: Iterable[FilePath] = (),
 ) -> Comparison:
     """Compare predicted poses with labels.
 
@@ -65,16 +65,13 @@ def evaluate(
         Only these frames, as `parse_frames` reads them. By default all labelled frames
         that the prediction looked at, if its file says which these are, and else all
         labelled frames.
-    video_dirs : iterable of paths
-        Folders in which to look for missing videos.
 
     Raises
     ------
     DataError
         If skeletons differ, or there is no labelled frame to compare.
     """
-    guess = _open(predicted, video_dirs)
-    project = _open(labels, video_dirs)
+    guess, project = _open(predicted), _open(labels)
     truth = project.poses.labels() if project.poses.is_label.any() else project.poses
     found = _match_videos(guess, project, guess.poses.select(~guess.poses.is_label))
     keys = truth.frame_keys()
@@ -96,8 +93,8 @@ def evaluate(
     return Comparison(evaluate_poses(found, truth, frames=keys), found, truth, project)
 
 
-def _open(source: FilePath | Project, video_dirs: Iterable[FilePath]) -> Project:
-    return source if isinstance(source, Project) else read(source, video_dirs=list(video_dirs))
+def _open(source: FilePath | Project) -> Project:
+    return source if isinstance(source, Project) else read(source)
 
 
 def _keep_frames(
@@ -117,12 +114,14 @@ def _video_numbers(guess: Project, labels: Project) -> dict[int, int]:
     DataError
         If no video is in both.
     """
-    numbers: dict[int, int] = {}
-    for attribute in ("source", "name"):
-        known = {getattr(video, attribute): i for i, video in enumerate(labels.videos)}
-        for number, video in enumerate(guess.videos):
-            if number not in numbers and getattr(video, attribute) in known:
-                numbers[number] = known[getattr(video, attribute)]
+    known = {video.source: i for i, video in enumerate(labels.videos)}
+    numbers = {i: known[video.source] for i, video in enumerate(guess.videos)
+               if video.source in known}  # fmt: skip
+    # By name only where that can mean one video: every camera may have its "video.mp4".
+    left = _number_by_name(labels, numbers.values())
+    for name, number in _number_by_name(guess, numbers).items():
+        if name in left:
+            numbers[number] = left[name]
     if not numbers and len(guess.videos) == len(labels.videos) == 1:
         numbers = {0: 0}
     if not numbers:
@@ -132,6 +131,14 @@ def _video_numbers(guess: Project, labels: Project) -> dict[int, int]:
             f"{', '.join(video.name for video in guess.videos)}."
         )
     return numbers
+
+
+def _number_by_name(project: Project, without: Iterable[int]) -> dict[str, int]:
+    """Number of each video, but for some, that shares its name with no other of these."""
+    taken = set(without)
+    names = [(video.name, i) for i, video in enumerate(project.videos) if i not in taken]
+    counts = Counter(name for name, _ in names)
+    return {name: i for name, i in names if counts[name] == 1}
 
 
 def _match_videos(guess: Project, labels: Project, poses: Poses) -> Poses:
@@ -177,7 +184,7 @@ def draw_evaluation(comparison: Comparison, folder: FilePath, *, tiles: int = 8)
         skeleton,
         evaluation.error_percentiles[:, :3],
         folder / "error_circles.png",
-        title=f"Localisation error, {evaluation.n_frames} held-out frames",
+        title=f"Error in {evaluation.n_frames} frames",
     )
     draw_pck_curves(errors, skeleton, folder / "pck.png", max_px=reach)
     draw_error_histograms(errors, skeleton, folder / "error_histogram.png", max_px=reach)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from os import PathLike
+from contextlib import suppress
+from os import PathLike, fspath
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,21 @@ from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import ConfigError, FileFormatError
-from napari_animalpose.io.labels import read_labels, sniff_format, write_labels
+from napari_animalpose.io.atomic import atomic_path
+from napari_animalpose.io.labels import choose_format, read_labels, sniff_format, write_labels
 from napari_animalpose.io.video import LazyVideo, is_video_path
 
-__all__ = ["format_frames", "parse_frames", "read", "select_frames", "write"]
+__all__ = ["check_output", "format_frames", "parse_frames", "read", "select_frames", "write"]
 
 FilePath = str | PathLike[str]
 
 
-def read(path: FilePath, *, video_dirs: FilePath | Sequence[FilePath] = ()) -> Project:
+def read(
+    path: FilePath,
+    *,
+    video_dirs: FilePath | Sequence[FilePath] = (),
+    videos: Sequence[FilePath] = (),
+) -> Project:
     """Open labels of any known format, or a video as a project without labels.
 
     Parameters
@@ -31,6 +38,9 @@ def read(path: FilePath, *, video_dirs: FilePath | Sequence[FilePath] = ()) -> P
         A label file, a DeepLabCut project folder, a video file or a folder of images.
     video_dirs : path or sequence of paths
         Folders in which to look for videos that are not where the label file says.
+    videos : sequence of paths
+        Files to take instead of the first, the second, ... video of the label file,
+        whatever their names.
 
     Raises
     ------
@@ -52,7 +62,8 @@ def read(path: FilePath, *, video_dirs: FilePath | Sequence[FilePath] = ()) -> P
         if not (path.is_dir() or is_video_path(path)):
             raise
     else:
-        return read_labels(path, video_dirs=video_dirs)
+        project = read_labels(path, video_dirs=video_dirs)
+        return project.relink({i: fspath(video) for i, video in enumerate(videos)})
     video = LazyVideo(str(path))
     len(video)  # opens it: a damaged file is refused here and not frames later
     return Project(videos=(video,), poses=Poses.empty(Skeleton(())))
@@ -63,7 +74,24 @@ def write(project: Project, path: FilePath, *, format: str | None = None) -> tup
     return write_labels(project, path, format=format)
 
 
-_RANGE = re.compile(r"^(\d+)(?:-(\d*))?(?::(\d+))?$")
+class _ProbedError(Exception):
+    """Leaves `atomic_path` without writing anything."""
+
+
+def check_output(path: FilePath) -> None:
+    """Refuse a label file that could not be written, before the work that it is for.
+
+    Raises
+    ------
+    OutputError
+        If no format is told by the suffix, or the folder is missing or not writable.
+    """
+    choose_format(Path(path))
+    with suppress(_ProbedError), atomic_path(path):
+        raise _ProbedError
+
+
+_RANGE = re.compile(r"\s*(\d+)\s*(?:-\s*(\d*)\s*)?(?::\s*(\d+)\s*)?")
 
 
 def parse_frames(text: str, n_frames: int) -> NDArray[np.int64]:
@@ -83,9 +111,9 @@ def parse_frames(text: str, n_frames: int) -> NDArray[np.int64]:
         If the text means nothing, or a frame lies outside the video.
     """
     chosen: set[int] = set()
-    for part in text.replace(" ", "").split(","):
-        match = _RANGE.match(part)
-        if match is None or match[3] == "0":
+    for part in text.split(","):
+        match = _RANGE.fullmatch(part)
+        if match is None or (match[3] and int(match[3]) == 0):
             raise ConfigError(f"Expected frames like 0-799:8,900,950-; received {text!r}.")
         first = int(match[1])
         last = first if match[2] is None else int(match[2] or n_frames - 1)

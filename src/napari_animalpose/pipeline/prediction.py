@@ -58,7 +58,6 @@ def predict(
     frames: str | None = None,
     split: str | None = None,
     config: PredictConfig | None = None,
-    video_dirs: FilePath | Sequence[FilePath] = (),
     on_event: Callable[[Event], None] = ignore_event,
     should_stop: Callable[[], StopRequest] = never_stop,
 ) -> Project:
@@ -76,8 +75,6 @@ def predict(
         Only the frames that this part of the run's labels had; `source` then is the
         label file of the run.
     config : PredictConfig, optional
-    video_dirs : path or sequence of paths
-        Folders in which to look for missing videos.
     on_event, should_stop : callable
         As `jobs.run` gives them. `StopRequest.STOP_EARLY` keeps what is done.
 
@@ -87,7 +84,7 @@ def predict(
         The videos of `source` with predicted instances and nothing else. Which frames
         were looked at stands in `provenance`, so that frames without animals count.
     """
-    project = source if isinstance(source, Project) else read(source, video_dirs=video_dirs)
+    project = source if isinstance(source, Project) else read(source)
     wanted = _choose_frames(project, frames, split, models)
     predictor = load_predictor(models, config)
     parts = [Poses.empty(predictor.skeleton)]

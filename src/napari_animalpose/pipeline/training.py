@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from napari_animalpose.config import RunConfig, override
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
-from napari_animalpose.errors import DataError
+from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.errors import ConfigError, DataError
 from napari_animalpose.io.labels import write_labels
 from napari_animalpose.io.runs import RunFolder, versions, write_json
 from napari_animalpose.jobs import (
@@ -30,10 +31,13 @@ from napari_animalpose.jobs import (
     never_stop,
 )
 from napari_animalpose.nn.autoconfig import Choice, LabelMeasures, choose_config, measure_labels
+from napari_animalpose.nn.backbones import backbone_options
+from napari_animalpose.nn.grouping import check_joinable
+from napari_animalpose.nn.heads import LANDMARKS, PIPELINES
 from napari_animalpose.nn.metrics import evaluate
 from napari_animalpose.pipeline.files import parse_frames, read, select_frames
 
-__all__ = ["Run", "choose", "split_frames", "train"]
+__all__ = ["Run", "check_config", "choose", "split_frames", "train"]
 
 FilePath = str | PathLike[str]
 Key = tuple[int, int]
@@ -64,7 +68,6 @@ def choose(
     pipeline: str = "auto",
     preset: str = "balanced",
     frames: str | None = None,
-    video_dirs: FilePath | Sequence[FilePath] = (),
 ) -> Choice:
     """Choose a network for the animal of a label file, with reasons.
 
@@ -77,10 +80,8 @@ def choose(
         Name in `nn.autoconfig.PRESETS`.
     frames : str, optional
         Only the labels in these frames, as `parse_frames` reads them.
-    video_dirs : path or sequence of paths
-        Folders in which to look for missing videos.
     """
-    project = labels if isinstance(labels, Project) else read(labels, video_dirs=video_dirs)
+    project = labels if isinstance(labels, Project) else read(labels)
     return choose_config(
         measure_project(project, training_labels(project, frames)), preset, pipeline
     )
@@ -166,7 +167,6 @@ def train(
     max_minutes: float | None = None,
     seed: int | None = None,
     resume: FilePath | None = None,
-    video_dirs: FilePath | Sequence[FilePath] = (),
     on_event: Callable[[Event], None] = ignore_event,
     should_stop: Callable[[], StopRequest] = never_stop,
 ) -> Run:
@@ -191,8 +191,6 @@ def train(
     seed : int, optional
     resume : path, optional
         A run folder whose configuration and weights to start from.
-    video_dirs : path or sequence of paths
-        Folders in which to look for missing videos.
     on_event, should_stop : callable
         As `jobs.run` gives them. `StopRequest.STOP_EARLY` keeps the best weights so far.
 
@@ -209,7 +207,7 @@ def train(
         If asked to cancel; the folder is removed again.
     """
     started = time.monotonic()
-    project = labels if isinstance(labels, Project) else read(labels, video_dirs=video_dirs)
+    project = labels if isinstance(labels, Project) else read(labels)
     learned = training_labels(project, frames)
     initial = {"pipeline": pipeline, "preset": preset, "frames": frames, "seed": seed,
                "max_minutes": max_minutes, "overrides": list(overrides),
@@ -222,7 +220,8 @@ def train(
     if seed is not None:
         overrides = [*overrides, f"train.seed={seed}"]
     resolved = override(resolved, overrides)
-    _check_pipeline(resolved, measures)
+    check_config(resolved)
+    _check_pipeline(resolved, measures, project.skeleton)
     _check_skeleton(resume, project)
     keys = [(int(v), int(f)) for v, f in learned.frame_keys()]
     settings = resolved.train
@@ -260,12 +259,34 @@ def _resolve(
     return choice.config
 
 
-def _check_pipeline(config: RunConfig, measures: LabelMeasures) -> None:
+def check_config(config: RunConfig) -> None:
+    """Check what belongs together in a configuration, before anything is built of it.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown pipeline, networks other than those that it needs, and backbones,
+        options or output strides that do not exist.
+    """
+    needed = PIPELINES.get(config.pipeline).heads
+    if set(config.networks) != set(needed):
+        raise ConfigError(
+            f"Expected the networks {', '.join(needed)} for the pipeline {config.pipeline}; "
+            f"received {', '.join(config.networks) or 'none'}. Choose another pipeline with "
+            "--pipeline, or make a configuration for it."
+        )
+    for model in config.networks.values():
+        backbone_options(model)
+
+
+def _check_pipeline(config: RunConfig, measures: LabelMeasures, skeleton: Skeleton) -> None:
     if config.pipeline == "single" and measures.animals_per_frame > 1:
         raise DataError(
             f"Expected one animal in a frame for the pipeline single; received up to "
             f"{measures.animals_per_frame}. Choose another pipeline."
         )
+    if "multi_instance" in config.networks:
+        check_joinable(skeleton)
 
 
 def _check_skeleton(resume: FilePath | None, project: Project) -> None:
@@ -311,7 +332,8 @@ class _Session:
         from napari_animalpose.nn.models.tensorboard import TensorBoardLog
         from napari_animalpose.nn.training import Checkpoint, Trainer
 
-        for name in self.config.networks:
+        reserve_s = 0.0  # for looking at the held-out frames with all networks in the end
+        for name in PIPELINES.get(self.config.pipeline).heads:
             data = prepare(
                 self.project.videos, self.labels, self.split, self.config, name,
                 self.measures.size_px, on_event, should_stop,
@@ -330,6 +352,7 @@ class _Session:
                     log.write_image(event.name, self._picture(event.arrays, name))
                 on_event(event)
 
+            began = time.monotonic()
             trainer = Trainer(
                 self.config, self.project.skeleton, name, data,
                 started=self.started, on_event=handle, should_stop=should_stop, on_best=keep,
@@ -340,9 +363,25 @@ class _Session:
                 weights = before.read_weights(name, shapes)
                 trainer.restore(Checkpoint(weights, *before.read_state(name)))
             log.write_graph(trainer.forward.trace())
+            reserve_s += time.monotonic() - began  # the network will be built once more
+            trainer.schedule.limit_s = self._limit_seconds(name, reserve_s)
             trainer.run()
+            reserve_s += trainer.schedule.reserve_s
             log.close()
             data.store.close()
+
+    def _limit_seconds(self, name: str, reserve_s: float) -> float:
+        """Return when a network has to be done, in seconds from the start; 0 for no limit.
+
+        What is left of `max_minutes` is divided among this network and those after it,
+        so that time that one does not need goes to the next.
+        """
+        limit_s = self.config.train.max_minutes * 60
+        if not limit_s:
+            return 0.0
+        share = PIPELINES.get(self.config.pipeline).share_of_rest(name)
+        passed = time.monotonic() - self.started
+        return passed + max(1.0, share * (limit_s - reserve_s - passed))
 
     def _picture(self, arrays: Any, name: str) -> NDArray[np.uint8]:
         """Draw a validation frame with labels, predictions and confidence maps."""
@@ -352,7 +391,7 @@ class _Session:
         stride = self.config.networks[name].output_stride
         figure = draw_validation_preview(
             arrays["frame"], arrays["truth"], arrays["points"], arrays["maps"],
-            stride, self.project.skeleton,
+            stride, LANDMARKS.get(name, self.project.skeleton),
         )  # fmt: skip
         return figure_to_rgb(figure)
 

@@ -246,7 +246,8 @@ def missing_video(path: str | Path) -> VideoError:
     """Return the error for a video file that is not where it should be."""
     return VideoError(
         f"Expected the video '{path}'; received no such file. Relink it with "
-        "`--video-dir FOLDER` on the command line or `project.relink(...)` in Python.",
+        "`--video-dir FOLDER` or `--video-file FILE` on the command line, or with "
+        "`project.relink(...)` in Python.",
         path,
     )
 

@@ -7,7 +7,14 @@ from typing import Any
 
 import tensorflow as tf
 
-__all__ = ["adjust_intensity", "cut_out", "resize_frames", "to_channels", "warp_images"]
+__all__ = [
+    "adjust_intensity",
+    "cut_out",
+    "cut_windows",
+    "resize_frames",
+    "to_channels",
+    "warp_images",
+]
 
 
 def to_channels(images: Any, channels: int) -> Any:
@@ -54,6 +61,40 @@ def warp_images(images: Any, matrices: Any, height: int, width: int) -> Any:
     )
 
 
+def cut_windows(images: Any, numbers: Any, corners: Any, side: int) -> Any:
+    """Cut square windows out of images, bilinearly at fractions of a pixel.
+
+    Parameters
+    ----------
+    images : tensor, shape (B, H, W, C)
+    numbers : int32 tensor, shape (N,)
+        Which image each window is cut out of.
+    corners : float32 tensor, shape (N, 2)
+        (x, y) in px of the image of pixel (0, 0) of each window.
+    side : int
+        Of the windows in px.
+
+    Returns
+    -------
+    float32 tensor, shape (N, side, side, C)
+        0 outside of the images.
+    """
+    first = tf.floor(corners)
+    shift = corners - first  # (N, 2), the fraction that is left to interpolate
+    x, y = (tf.cast(first[:, i, None], tf.int32) + tf.range(side + 1) for i in (0, 1))
+    size = tf.shape(images)
+    height, width = size[1], size[2]
+    rows = numbers[:, None] * height + tf.clip_by_value(y, 0, height - 1)  # (N, side + 1)
+    cells = rows[:, :, None] * width + tf.clip_by_value(x, 0, width - 1)[:, None, :]
+    patches = tf.gather(tf.reshape(images, (-1, images.shape[-1])), cells)
+    inside = ((y >= 0) & (y < height))[:, :, None] & ((x >= 0) & (x < width))[:, None, :]
+    patches = tf.cast(patches, tf.float32) * tf.cast(inside, tf.float32)[..., None]
+    one, zero = tf.ones_like(shift[:, 0]), tf.zeros_like(shift[:, 0])
+    rows_of_matrix = [one, zero, shift[:, 0]], [zero, one, shift[:, 1]]
+    matrices = tf.stack([tf.stack(row, axis=1) for row in rows_of_matrix], axis=1)
+    return warp_images(patches, matrices, side, side)
+
+
 def resize_frames(frames: Any, scale: float) -> Any:
     """Make frames smaller by exactly `scale`, averaging before sampling.
 
@@ -85,8 +126,8 @@ def resize_frames(frames: Any, scale: float) -> Any:
         tf.cast(tf.math.ceil(tf.cast(side, tf.float64) * scale - 1e-6), tf.int32)
         for side in (height, width)
     )
-    # Clamp to the edge: a sample half a pixel outside repeats the border instead of black.
-    x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
+    # Clamp to the edge: what lies outside, by up to 1.5 px, repeats the border.
+    x = _pad_edges(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC"), 1, 1)
     shift = 0.5 / rest - 0.5 + 1.0
     matrix = tf.constant([[[1 / rest, 0.0, shift], [0.0, 1 / rest, shift]]], tf.float32)
     matrices = tf.repeat(matrix, size[0], axis=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,42 @@ from numpy.typing import NDArray
 
 from napari_animalpose.config import ModelConfig
 from napari_animalpose.nn.backbones import backbone_options
-from napari_animalpose.nn.geometry import unscale_points
+from napari_animalpose.nn.geometry import (
+    crop_corner,
+    pad_to_multiple,
+    scale_points,
+    uncrop_points,
+    unscale_points,
+)
 from napari_animalpose.nn.heads import Head
-from napari_animalpose.nn.models.device import pad_to, resize_frames, to_channels
+from napari_animalpose.nn.models.device import cut_windows, pad_to, resize_frames, to_channels
 
-__all__ = ["Forward"]
+__all__ = ["Forward", "crop_side"]
+
+
+def crop_side(config: ModelConfig) -> int:
+    """Return `ModelConfig.crop_px` rounded up to what the backbone can take, in px."""
+    side = (config.crop_px, config.crop_px)
+    return pad_to_multiple(side, backbone_options(config).max_stride)[0]
+
+
+def _compile_for_frames(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Compile a function of frames (B, H, W, C): one graph for gray frames, one for colour.
+
+    A single graph for any C, which TensorFlow makes when it has seen two, could not tell
+    them apart.
+    """
+
+    def run(frames: Any, channels: int) -> Any:
+        return function(tf.ensure_shape(frames, (None, None, None, channels)))
+
+    graph = tf.function(run, autograph=False, reduce_retracing=True)
+
+    def call(frames: Any) -> Any:
+        tensor = tf.convert_to_tensor(frames)
+        return graph(tensor, tensor.shape[-1])
+
+    return call
 
 
 class Forward:
@@ -35,14 +67,21 @@ class Forward:
         self.refinement = refinement
         self.max_stride: int = backbone_options(config).max_stride
         own_frames = tf.TensorSpec((None, None, None, config.channels), tf.uint8)
-        self._prepare = tf.function(self._to_input_frames, autograph=False, reduce_retracing=True)
-        self._from_frames = tf.function(
-            self._frames_to_points, autograph=False, reduce_retracing=True
-        )
+        self._prepare = _compile_for_frames(self._to_input_frames)
+        self._from_frames = _compile_for_frames(self._frames_to_points)
         self._from_inputs = tf.function(
             self._inputs_to_points, autograph=False, input_signature=[own_frames]
         )
         self._maps = tf.function(self._run, autograph=False, input_signature=[own_frames])
+        self._from_windows = tf.function(
+            self._windows_to_points,
+            autograph=False,
+            input_signature=[
+                own_frames,
+                tf.TensorSpec((None,), tf.int32),
+                tf.TensorSpec((None, 2), tf.float32),
+            ],
+        )
 
     # ------------------------------------------------------------------ on the device
     def _to_input_frames(self, frames: Any) -> Any:
@@ -59,11 +98,24 @@ class Forward:
     def _inputs_to_points(self, inputs: Any) -> tuple[Any, Any]:
         """Return points in px of the full frame (B, I, K, 2) and confidences (B, I, K)."""
         points, scores = self.head.decode(self._run(inputs), self.refinement)
+        return self._to_frame(points, inputs), scores
+
+    def _to_frame(self, points: Any, inputs: Any) -> Any:
+        """Move points (..., 2) from px of the inputs to px of the full frame, into it."""
         size = tf.shape(inputs)
         # A peak in the padding belongs to the last pixel of the frame, not beyond it.
         corner = tf.cast(tf.stack([size[2], size[1]]), tf.float32) - 0.5
-        points = tf.clip_by_value(points, -0.5, corner)
-        return unscale_points(points, self.config.input_scale), scores
+        return unscale_points(tf.clip_by_value(points, -0.5, corner), self.config.input_scale)
+
+    def _windows_to_points(self, inputs: Any, numbers: Any, centres: Any) -> tuple[Any, Any]:
+        """Cut windows out of prepared frames and return what is in them, in px of the frame."""
+        side = crop_side(self.config)
+        centres = scale_points(centres, self.config.input_scale)
+        corners = crop_corner(centres, (side, side))  # (N, 2)
+        windows = cut_windows(inputs, numbers, corners, side)
+        points, scores = self.head.decode(self._run(windows), self.refinement)
+        points = uncrop_points(points, corners[:, None, None])  # (N, 1, K, 2)
+        return self._to_frame(points, inputs)[:, 0], scores[:, 0]
 
     def _frames_to_points(self, frames: Any) -> tuple[Any, Any]:
         return self._inputs_to_points(self._to_input_frames(frames))
@@ -71,7 +123,11 @@ class Forward:
     # -------------------------------------------------------------------- from numpy
     def prepare(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return frames (B, H, W, C) as the network sees them: uint8 (B, h, w, channels)."""
-        return np.asarray(self._prepare(tf.constant(frames)))
+        return np.asarray(self.inputs(frames))
+
+    def inputs(self, frames: Any) -> Any:
+        """The same as a tensor, left on the device; frames may be on it already."""
+        return self._prepare(frames)
 
     def points(self, frames: NDArray[np.uint8]) -> tuple[Any, Any]:
         """Start on frames (B, H, W, C) of the video: points (B, I, K, 2), confidences (B, I, K).
@@ -79,13 +135,53 @@ class Forward:
         Points are (x, y) in px of the frame. The result is a pair of tensors, so that
         the caller can go on while the device works.
         """
-        result: tuple[Any, Any] = self._from_frames(tf.constant(frames))
+        result: tuple[Any, Any] = self._from_frames(frames)
         return result
 
     def points_of_inputs(self, inputs: NDArray[np.uint8]) -> tuple[Any, Any]:
         """The same for frames that `prepare` has been applied to."""
         result: tuple[Any, Any] = self._from_inputs(tf.constant(inputs))
         return result
+
+    def points_in_windows(
+        self, inputs: Any, numbers: NDArray[np.int32], centres: NDArray[np.float32]
+    ) -> tuple[Any, Any]:
+        """Start on windows of `crop_side` px, for a network that looks at one animal each.
+
+        Parameters
+        ----------
+        inputs : uint8 array or tensor, shape (B, h, w, channels)
+            Frames that `prepare` has been applied to.
+        numbers : int32 array, shape (N,)
+            Which of the frames each window is cut out of.
+        centres : float32 array, shape (N, 2)
+            (x, y) of the middle of each window in px of the full frame, fractions welcome.
+
+        Returns
+        -------
+        points : tensor, shape (N, K, 2)
+            (x, y) in px of the full frame.
+        confidences : tensor, shape (N, K)
+        """
+        result: tuple[Any, Any] = self._from_windows(
+            tf.convert_to_tensor(inputs), tf.constant(numbers), tf.constant(centres)
+        )
+        return result
+
+    def compile(self, read_maps: Callable[[dict[str, Any]], Any]) -> Callable[[Any], Any]:
+        """Return the graph from frames (B, H, W, C) of the video to `read_maps` of its maps.
+
+        Parameters
+        ----------
+        read_maps : callable
+            Receives the output maps by name, each float32 (B, h, w, channels), inside
+            the graph, and returns tensors.
+        """
+
+        def ask(frames: Any) -> Any:
+            return read_maps(self._run(self._to_input_frames(frames)))
+
+        return _compile_for_frames(ask)
 
     def trace(self) -> Any:
         """Return the graph from prepared frames to points, as a concrete function."""

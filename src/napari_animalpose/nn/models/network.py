@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from napari_animalpose.config import ModelConfig
-from napari_animalpose.errors import ConfigError
 from napari_animalpose.nn.backbones import BACKBONES, backbone_options
 
 __all__ = ["build_network", "describe_device", "dtype_policy", "resolve_precision"]
@@ -91,12 +90,6 @@ def build_network(
         If the output stride is not reached by this backbone.
     """
     options = backbone_options(config)
-    lowest = getattr(options, "stem_stride", 1)
-    if not lowest <= config.output_stride <= options.max_stride:
-        raise ConfigError(
-            f"Expected an output stride from {lowest} to {options.max_stride} for this "
-            f"{config.backbone}; received {config.output_stride}."
-        )
     module, _, name = BACKBONES.get(config.backbone).builder.partition(":")
     build = getattr(import_module(module), name)
     policy = dtype_policy(precision)

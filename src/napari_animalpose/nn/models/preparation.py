@@ -12,17 +12,22 @@ from numpy.typing import NDArray
 
 from napari_animalpose.config import ModelConfig, RunConfig
 from napari_animalpose.data.poses import Poses
+from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.data.video import Video
 from napari_animalpose.errors import CancelledError
 from napari_animalpose.jobs import Event, Progress, StopRequest
 from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.dataset import Example, FrameStore, frame_centre
-from napari_animalpose.nn.geometry import pad_to_multiple, scale_points
-from napari_animalpose.nn.models.device import resize_frames, to_channels
+from napari_animalpose.nn.geometry import crop_corner, crop_points, pad_to_multiple, scale_points
+from napari_animalpose.nn.heads import CENTRED_HEADS, HEADS, LANDMARKS
+from napari_animalpose.nn.models.device import cut_windows, resize_frames, to_channels
+from napari_animalpose.nn.models.forward import crop_side
+from napari_animalpose.nn.models.heads.centroid import anchor_index, locate_anchors
 
 __all__ = ["TrainingData", "prepare", "shrink_frame"]
 
 JITTER = 0.15  # of the window: how far from its middle an animal may be
+CENTRED_JITTER = 0.02  # the same where it is centred by a centroid network: what that errs
 
 
 @dataclass
@@ -34,13 +39,19 @@ class TrainingData:
     store : FrameStore
         Frames as the network sees them.
     train, validation : sequences of Example
-        Validation examples are whole frames; there may be none.
+        A training example is a whole frame or, with windows, one animal of a frame.
+        Validation examples, if there are any, are the inputs of prediction and what is to
+        be found in them: whole frames, or windows for a network of `CENTRED_HEADS`.
     window : (int, int)
         (height, width) in px of a training window.
     animal_size_px : float
         Median diagonal of the animals' bounding boxes in px of the full frame: an error
         is counted as at most a fifth of it, so that one lost point does not hide what
         the others do.
+    jitter_px : float
+        How far the middle of a window may move, in px of the kept frames.
+    background_fraction : float
+        Share of the windows that lie anywhere in a frame.
     """
 
     store: FrameStore
@@ -49,6 +60,7 @@ class TrainingData:
     window: tuple[int, int]
     animal_size_px: float
     jitter_px: float = 0.0
+    background_fraction: float = 0.0
 
 
 def shrink_frame(frame: NDArray[np.uint8], model: ModelConfig) -> NDArray[np.uint8]:
@@ -96,7 +108,8 @@ def prepare(
     store = FrameStore(round(config.train.cache_gb * 2**30))
     parts: dict[str, list[Example]] = {"train": [], "validation": []}
     total = sum(len(split.get(part, ())) for part in parts)
-    whole = not config.train.window_px
+    side = model.crop_px or config.train.window_px
+    arrange = _Arrangement(store, name, model, labels.skeleton, whole=not side)
     # In the order of the videos: reading forward is a hundred times faster than seeking.
     order = sorted((key, part) for part in parts for key in split.get(part, ()))
     for done, ((video, frame), part) in enumerate(order):
@@ -104,19 +117,118 @@ def prepare(
             raise CancelledError("Training was cancelled; nothing was kept.")
         image = shrink_frame(videos[video][frame], model)
         xy = scale_points(labels.at(video, frame).xy.astype(np.float64), model.input_scale)
-        centre = frame_centre(image.shape) if whole else box_centre(xy)
-        parts[part].append(Example(store.append(image), centre, xy))
+        parts[part] += (arrange.check if part == "validation" else arrange.learn)(image, xy)
         on_event(Progress("read frames", done + 1, total))
     largest: Any = np.array([store.shape(i)[:2] for i in range(len(store))]).max(axis=0)
-    side = config.train.window_px
-    size = largest.tolist() if whole else (side, side)
-    window = pad_to_multiple(size, backbone_options(model).max_stride)
-    jitter = 0.0 if whole else JITTER * side
-    return TrainingData(store, parts["train"], parts["validation"], window, animal_size_px, jitter)
+    size = (side, side) if side else largest.tolist()
+    centred = name in CENTRED_HEADS
+    return TrainingData(
+        store,
+        parts["train"],
+        parts["validation"],
+        pad_to_multiple(size, backbone_options(model).max_stride),
+        animal_size_px,
+        jitter_px=side * (CENTRED_JITTER if centred else JITTER),
+        background_fraction=config.train.background_fraction if side and not centred else 0.0,
+    )
+
+
+class _Arrangement:
+    """Makes examples for one network of frames (H, W, C) and points (I, K, 2) in their px.
+
+    Parameters
+    ----------
+    store : FrameStore
+        Keeps the frames.
+    name : str
+        Of the head.
+    model : ModelConfig
+    skeleton : Skeleton
+    whole : bool
+        Learn from whole frames instead of windows.
+    """
+
+    def __init__(
+        self, store: FrameStore, name: str, model: ModelConfig, skeleton: Skeleton, *, whole: bool
+    ) -> None:
+        HEADS.get(name)(model, skeleton)  # refuses what does not go together
+        self.store = store
+        self.model = model
+        self.anchor = anchor_index(model, skeleton)
+        self.whole = whole
+        self.centred = name in CENTRED_HEADS
+        self.finds_anchors = name in LANDMARKS
+
+    def learn(self, image: NDArray[np.uint8], xy: NDArray[np.float64]) -> list[Example]:
+        """Return the training examples of a frame."""
+        number, middle = self.store.append(image), frame_centre(image.shape)
+        if self.centred:
+            return [Example(number, place, animal) for place, animal in self._animals(xy)]
+        if self.whole:
+            return [Example(number, middle, xy)]
+        return examples_around_animals(number, xy, middle)
+
+    def check(self, image: NDArray[np.uint8], xy: NDArray[np.float64]) -> list[Example]:
+        """Return the validation examples of a frame; their points are what is to be found."""
+        if self.centred:
+            return [self._cut(image, place, animal) for place, animal in self._animals(xy)]
+        if self.finds_anchors:
+            xy = locate_anchors(xy, self.anchor)[:, None]  # (I, 1, 2)
+        return [Example(self.store.append(image), frame_centre(image.shape), xy)]
+
+    def _animals(
+        self, xy: NDArray[np.float64]
+    ) -> list[tuple[tuple[float, float], NDArray[np.float64]]]:
+        """Return the place and the points (1, K, 2) of every animal that has any."""
+        places = locate_anchors(xy, self.anchor)
+        return [
+            ((float(places[i, 0]), float(places[i, 1])), xy[i : i + 1])
+            for i in np.flatnonzero(np.isfinite(places[:, 0]))
+        ]
+
+    def _cut(
+        self, image: NDArray[np.uint8], place: tuple[float, float], xy: NDArray[np.float64]
+    ) -> Example:
+        """Return a window around an animal as a frame of its own, as prediction sees it."""
+        side = crop_side(self.model)
+        corner = crop_corner(np.asarray(place), (side, side))
+        windows = cut_windows(
+            tf.constant(image[None]), tf.zeros(1, tf.int32), tf.constant(corner[None], tf.float32),
+            side,
+        )  # fmt: skip
+        window = np.asarray(tf.cast(tf.round(windows[0]), tf.uint8))
+        number = self.store.append(window)
+        return Example(number, frame_centre(window.shape), crop_points(xy, corner))
+
+
+def examples_around_animals(
+    frame: int, xy: NDArray[np.float64], frame_middle: tuple[float, float]
+) -> list[Example]:
+    """Return one example for each animal of a frame, its neighbours labelled as well.
+
+    Parameters
+    ----------
+    frame : int
+        Number in the `FrameStore`.
+    xy : float array, shape (I, K, 2)
+        Points of the animals in px of the kept frame; NaN = missing.
+    frame_middle : (float, float)
+        (x, y) at which the one example of a frame without animals is centred.
+
+    Returns
+    -------
+    list of Example
+        Each is centred on the box around one animal, whose points come first.
+    """
+    xy = xy[np.isfinite(xy).all(axis=-1).any(axis=-1)]
+    others = np.arange(len(xy))
+    return [
+        Example(frame, box_centre(xy[i]), np.concatenate([xy[i : i + 1], xy[others != i]]))
+        for i in range(len(xy))
+    ] or [Example(frame, frame_middle, xy)]
 
 
 def box_centre(xy: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the middle (x, y) of the box around all points of (I, K, 2)."""
-    points = xy.reshape(-1, 2)
-    middle = (np.nanmin(points, axis=0) + np.nanmax(points, axis=0)) / 2
+    """Return the middle (x, y) of the box around the points (K, 2) of an animal."""
+    middle = (np.nanmin(xy, axis=0) + np.nanmax(xy, axis=0)) / 2
     return float(middle[0]), float(middle[1])

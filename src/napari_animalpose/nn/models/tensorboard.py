@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+
+from napari_animalpose.errors import OutputError
 
 __all__ = ["TensorBoardLog"]
 
@@ -20,31 +23,51 @@ class TensorBoardLog:
     ----------
     folder : path-like
         Made if needed.
+
+    Raises
+    ------
+    OutputError
+        By all methods, if the file cannot be written.
     """
 
     def __init__(self, folder: str | PathLike[str]) -> None:
-        self._writer = tf.summary.create_file_writer(fspath(folder))
+        self._folder = fspath(folder)
         self._step = 0
+        with self._explain_errors():
+            self._writer = tf.summary.create_file_writer(self._folder)
+
+    @contextmanager
+    def _explain_errors(self) -> Iterator[None]:
+        """Turn what TensorFlow says about files into one sentence."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise OutputError(
+                f"Expected to write the TensorBoard log into {self._folder!r}; "
+                f"received {error.message!r}. Free some space or choose another disk.",
+                self._folder,
+            ) from error
 
     def write_graph(self, function: Any) -> None:
         """Write the graph of a concrete function."""
-        with self._writer.as_default(step=0):
+        with self._explain_errors(), self._writer.as_default(step=0):
             tf.summary.graph(function.graph)
 
     def write_scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write figures of one step; NaN is left out."""
         self._step = step
-        with self._writer.as_default(step=step):
+        with self._explain_errors(), self._writer.as_default(step=step):
             for name, value in values.items():
                 if np.isfinite(value):
                     tf.summary.scalar(name, value)
-        self._writer.flush()
+            self._writer.flush()
 
     def write_image(self, name: str, image: NDArray[np.uint8]) -> None:
         """Write a picture (H, W, 3) at the newest step."""
-        with self._writer.as_default(step=self._step):
+        with self._explain_errors(), self._writer.as_default(step=self._step):
             tf.summary.image(name, image[None])
 
     def close(self) -> None:
         """Finish the file."""
-        self._writer.close()
+        with self._explain_errors():
+            self._writer.close()

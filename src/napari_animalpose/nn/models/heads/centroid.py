@@ -1,0 +1,104 @@
+"""Where the animals are: one confidence map with a peak on each of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from napari_animalpose.config import ModelConfig
+from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.nn.geometry import from_map
+from napari_animalpose.nn.models.losses import weighted_squared_error
+from napari_animalpose.nn.peaks import local_peaks
+from napari_animalpose.nn.targets import confidence_maps
+
+__all__ = ["MAX_CENTROIDS", "CentroidHead", "anchor_index", "locate_anchors"]
+
+MAX_CENTROIDS = 64  # slots for animals in a frame, of fixed number as graphs demand
+FLOOR = 0.05  # lower peaks are never looked at; `PredictConfig.peak_threshold` is above it
+
+
+def anchor_index(config: ModelConfig, skeleton: Skeleton) -> int | None:
+    """Return the number of the anchor node, None without one.
+
+    Raises
+    ------
+    DataError
+        If the skeleton has no such node.
+    """
+    return skeleton.index(config.anchor) if config.anchor else None
+
+
+def locate_anchors(xy: Any, anchor: int | None, xp: Any = np) -> Any:
+    """Return where animals are: their anchor point, or else the middle of their box.
+
+    Parameters
+    ----------
+    xy : array of float, shape (..., K, 2)
+        (x, y) in px; NaN = missing.
+    anchor : int or None
+        Number of the anchor node; where it is missing, and for None, the middle of the
+        box around all points that are not.
+    xp : module
+        `numpy` or `keras.ops`.
+
+    Returns
+    -------
+    array of float, shape (..., 2)
+        NaN for an animal without any point.
+    """
+    known = xp.logical_not(xp.any(xp.isnan(xy), axis=-1, keepdims=True))  # (..., K, 1)
+    far = xp.full_like(xy, 1e9)
+    low = xp.min(xp.where(known, xy, far), axis=-2)
+    high = xp.max(xp.where(known, xy, -far), axis=-2)
+    middle = xp.where(xp.any(known, axis=-2), 0.5 * (low + high), xp.full_like(low, np.nan))
+    if anchor is None:
+        return middle
+    return xp.where(known[..., anchor, :], xy[..., anchor, :], middle)
+
+
+class CentroidHead:
+    """Finds all animals of a frame as one point each.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    skeleton : Skeleton
+
+    Raises
+    ------
+    DataError
+        If the skeleton lacks the anchor node of the configuration.
+    """
+
+    def __init__(self, config: ModelConfig, skeleton: Skeleton) -> None:
+        self.config = config
+        self.anchor = anchor_index(config, skeleton)
+
+    @property
+    def n_outputs(self) -> dict[str, int]:
+        """Channels of each output map by name."""
+        return {"centroids": 1}
+
+    def targets(self, xy: Any, height: int, width: int) -> dict[str, Any]:
+        """Return one map (B, h, w, 1) with a bump on every animal of (B, I, K, 2)."""
+        places = locate_anchors(xy, self.anchor, keras.ops)[..., None, :]  # (B, I, 1, 2)
+        stride, sigma = self.config.output_stride, self.config.sigma_px
+        return {"centroids": confidence_maps(places, height, width, stride, sigma, xp=keras.ops)}
+
+    def loss(self, targets: dict[str, Any], outputs: dict[str, Any], weight: float) -> Any:
+        """Return the mean squared error, pixels of the animals weighing more."""
+        return weighted_squared_error(targets["centroids"], outputs["centroids"], weight)
+
+    def decode(self, outputs: dict[str, Any], refinement: str) -> tuple[Any, Any]:
+        """Return points (B, P, 1, 2) in input px and confidences (B, P, 1), highest first.
+
+        P is `MAX_CENTROIDS`; free slots have NaN points and confidence 0.
+        """
+        cells, values = local_peaks(
+            outputs["centroids"], FLOOR, MAX_CENTROIDS, refinement, xp=keras.ops
+        )
+        points = from_map(cells, self.config.output_stride)  # (B, 1, P, 2)
+        return points[:, 0, :, None], values[:, 0, :, None]

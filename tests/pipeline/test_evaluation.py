@@ -1,0 +1,127 @@
+"""Predictions against labels: which videos and frames belong together, and the figures."""
+
+import numpy as np
+import pytest
+
+from napari_animalpose.data.poses import Origin, Poses
+from napari_animalpose.data.project import Project
+from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.errors import ConfigError, DataError
+from napari_animalpose.io.video import LazyVideo
+from napari_animalpose.pipeline import evaluate
+from napari_animalpose.pipeline.evaluation import draw_evaluation
+from napari_animalpose.pipeline.prediction import FRAMES_KEY
+
+SKELETON = Skeleton(("a", "b"))
+ANIMAL = np.array([[10.0, 10.0], [30.0, 25.0]])  # 25 px from a to b
+
+
+def video(path):
+    return LazyVideo(path, shape=(100, 48, 64, 1))
+
+
+def project(paths, rows, origin=Origin.USER, shift=0.0, **options):
+    """Rows are (video, frame); every animal stands at the same place, shifted in x."""
+    xy = np.repeat((ANIMAL + [shift, 0])[None], len(rows), axis=0)
+    poses = Poses.from_arrays(
+        SKELETON,
+        video=[row[0] for row in rows],
+        frame=[row[1] for row in rows],
+        xy=xy,
+        origin=origin,
+        score=0.9,
+        point_score=0.9,
+    )
+    return Project(videos=[video(path) for path in paths], poses=poses, **options)
+
+
+def predicted(paths, rows, shift=3.0, **options):
+    return project(paths, rows, Origin.PREDICTED, shift, **options)
+
+
+def test_errors_are_those_of_the_shift():
+    truth = project(["/d/v.mp4"], [(0, 1), (0, 2), (0, 7)])
+    comparison = evaluate(predicted(["/d/v.mp4"], [(0, 1), (0, 2), (0, 5)]), truth)
+    figures = comparison.evaluation.to_dict()
+    assert figures["n_frames"] == 3  # the file does not say that frame 7 was left out
+    assert figures["error_p50"] == pytest.approx(3, abs=1e-4)
+    assert figures["n_points_missed"] == 2
+
+
+def test_only_frames_that_were_looked_at_count():
+    truth = project(["/d/v.mp4"], [(0, 1), (0, 2), (0, 7)])
+    guess = predicted(["/d/v.mp4"], [(0, 1)], provenance={FRAMES_KEY: {"0": "1,7-8"}})
+    evaluation = evaluate(guess, truth).evaluation
+    assert evaluation.n_frames == 2
+    assert evaluation.n_frames_missed == 1
+    assert evaluate(guess, truth, frames="1-2").evaluation.n_frames == 2
+    with pytest.raises(ConfigError, match="from 0 to 99"):
+        evaluate(guess, truth, frames="100")
+
+
+def test_frames_of_a_prediction_are_renumbered_with_its_videos():
+    truth = project(["/a/x.mp4", "/a/y.mp4"], [(0, 1), (1, 1), (1, 2)])
+    guess = predicted(["/a/y.mp4"], [(0, 1)], provenance={FRAMES_KEY: {"0": "1"}})
+    comparison = evaluate(guess, truth)
+    assert comparison.evaluation.n_frames == 1
+    assert comparison.predicted.video.tolist() == [1]
+    assert comparison.truth.video.tolist() == [1]
+
+
+def test_videos_are_the_same_by_source_before_name():
+    truth = project(["/cam1/v.mp4", "/cam2/v.mp4"], [(0, 1), (1, 2)])
+    guess = predicted(["/cam2/v.mp4", "/cam1/v.mp4"], [(0, 2), (1, 1)])
+    comparison = evaluate(guess, truth)
+    assert sorted(comparison.predicted.video.tolist()) == [0, 1]
+    assert comparison.evaluation.n_matched == 2
+
+
+def test_a_moved_video_is_found_by_its_name():
+    truth = project(["/old/x.mp4", "/old/y.mp4"], [(0, 1), (1, 2)])
+    guess = predicted(["/new/y.mp4", "/new/x.mp4"], [(0, 2), (1, 1)])
+    assert evaluate(guess, truth).evaluation.n_matched == 2
+
+
+def test_a_name_that_several_videos_have_says_nothing():
+    truth = project(["/old/1/v.mp4", "/old/2/v.mp4"], [(0, 1), (1, 1)])
+    guess = predicted(["/new/1/v.mp4", "/new/2/v.mp4"], [(0, 1), (1, 1)])
+    with pytest.raises(DataError, match="predictions of the labelled videos"):
+        evaluate(guess, truth)
+    # One of the two known by its source leaves one for the name.
+    guess = predicted(["/old/2/v.mp4", "/new/v.mp4"], [(0, 1), (1, 1)])
+    assert evaluate(guess, truth).evaluation.n_matched == 2
+
+
+def test_the_only_video_is_the_only_video_whatever_its_name():
+    truth = project(["/old/x.mp4"], [(0, 1)])
+    assert evaluate(predicted(["/new/y.mp4"], [(0, 1)]), truth).evaluation.n_matched == 1
+
+
+def test_what_cannot_be_compared():
+    truth = project(["/d/v.mp4"], [(0, 1)])
+    with pytest.raises(DataError, match="none in common"):
+        evaluate(predicted(["/d/v.mp4"], [], provenance={FRAMES_KEY: {"0": "5"}}), truth)
+    with pytest.raises(DataError, match="labelled videos"):
+        evaluate(predicted(["/d/a.mp4", "/d/b.mp4"], [(0, 1)]), truth)
+    other = Poses.from_arrays(Skeleton(("a", "c")), frame=[1], xy=ANIMAL[None], origin=1)
+    with pytest.raises(DataError, match=r"^Expected"):
+        evaluate(Project(videos=truth.videos, poses=other), truth)
+
+
+def test_labels_in_the_predictions_are_not_looked_at():
+    truth = project(["/d/v.mp4"], [(0, 1)])
+    assert evaluate(truth, truth).evaluation.n_matched == 0
+
+
+def test_pictures_are_drawn_even_where_everything_was_missed(tiny_labels, tmp_path):
+    from napari_animalpose.io.labels import read_labels
+
+    labels = read_labels(tiny_labels)
+    shifted = labels.poses.replace(
+        xy=labels.poses.xy + 2, origin=np.full(12, Origin.PREDICTED, np.uint8)
+    )
+    for name, guess in (("good", shifted), ("none", shifted.select(np.zeros(12, bool)))):
+        comparison = evaluate(labels.with_poses(guess), labels)
+        paths = draw_evaluation(comparison, tmp_path / name, tiles=2)
+        assert len(paths) == 5
+        assert all(path.stat().st_size > 1000 for path in paths)
