@@ -47,15 +47,15 @@ def test_a_path_that_cannot_be_a_folder_is_refused(tmp_path):
 
 @pytest.mark.parametrize("error", [CancelledError("stop"), ValueError("bug"), KeyboardInterrupt()])
 def test_a_folder_without_weights_is_removed_when_the_work_fails(folder, error):
+    folder.write_split(SPLIT)
     with pytest.raises(type(error)), folder.remove_if_useless():
-        folder.write_split(SPLIT)
         raise error
     assert not folder.path.exists()
 
 
 def test_weights_outlive_a_failure_but_not_a_cancellation(folder):
+    folder.write_weights("net", WEIGHTS)
     with pytest.raises(ModelError), folder.remove_if_useless():
-        folder.write_weights("net", WEIGHTS)
         raise ModelError("the loss is NaN")
     assert len(folder.read_weights("net", SHAPES)) == 3
     with pytest.raises(CancelledError), folder.remove_if_useless():

@@ -159,7 +159,8 @@ def test_a_patch_holds_all_that_its_window_sees(angle):
         images = windows_of(batch, (40, 56))
         for patch, matrix, image in zip(batch.patches, batch.matrices, images, strict=True):
             frame, (x0, y0) = find_patch(noise, patch)
-            to_frame = matrix.astype(float) + [[0, 0, x0], [0, 0, y0]]
+            to_frame = matrix.astype(float)
+            to_frame[:, 2] += x0, y0
             whole = warp_image(frame, invert(to_frame), (40, 56))
             np.testing.assert_allclose(image, whole, atol=1.01)  # uint8 against float
 
@@ -179,9 +180,7 @@ def find_patch(frames, patch):
 def test_frames_in_the_file_give_the_same_batches_as_frames_in_memory():
     sizes = [(96, 128), (80, 100), (60, 70)] * 2
     kept = [dataset(sizes, budget) for budget in (10**9, 0, 3 * 96 * 128)]
-    drawn = [
-        sampler(*each, (64, 64), ALL, jitter_px=9.0, background_fraction=0.3) for each in kept
-    ]
+    drawn = [sampler(*each, (64, 64), ALL, jitter_px=9.0, background_fraction=0.3) for each in kept]
     for _ in range(3):
         batches = [each.draw() for each in drawn]
         for batch in batches[1:]:

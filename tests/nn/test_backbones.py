@@ -166,7 +166,12 @@ def test_output_strides_that_a_backbone_does_not_reach_are_refused(backbone, str
 
 
 def test_filters_are_multiples_of_eight():
-    assert [filters_at(16, 1.5, depth) for depth in range(4)] == [16, 24, 32, 56]  # 36 lies half-way
+    assert [filters_at(16, 1.5, depth) for depth in range(4)] == [
+        16,
+        24,
+        32,
+        56,
+    ]  # 36 lies half-way
     assert filters_at(1, 1.0, 0) == 8
 
 

@@ -135,9 +135,7 @@ def test_no_frames_are_an_empty_table(video):
 
 def test_stopping_early_returns_what_is_done_and_cancelling_raises(video):
     answers = iter([StopRequest.NONE] * 2 + [StopRequest.STOP_EARLY] * 9)
-    poses, done = make_predictor(4).run(
-        video[0], range(30), 0, should_stop=lambda: next(answers)
-    )
+    poses, done = make_predictor(4).run(video[0], range(30), 0, should_stop=lambda: next(answers))
     assert done == 8
     assert poses.frame.tolist() == list(range(8))
     with pytest.raises(CancelledError):

@@ -90,7 +90,9 @@ def test_dots_are_found_within_a_pixel(trained):
 
 def test_the_best_epoch_is_the_one_with_the_least_validation_error(trained):
     _, events, best, checkpoint = trained
-    errors = {e.step: e.values["val_error_px"] for e in metrics(events) if "val_error_px" in e.values}
+    errors = {
+        e.step: e.values["val_error_px"] for e in metrics(events) if "val_error_px" in e.values
+    }
     assert checkpoint.error_px == min(errors.values())
     assert errors[checkpoint.step] == checkpoint.error_px
     kept = [each.error_px for each in best]
@@ -112,7 +114,7 @@ def test_every_epoch_is_told_with_its_loss_and_previews_fit_their_frame(trained)
 
 
 def test_the_checkpoint_holds_what_going_on_needs(trained):
-    trainer, _, _, checkpoint = trained
+    *_, checkpoint = trained
     values = checkpoint.weights + checkpoint.raw + checkpoint.optimizer
     assert all(np.isfinite(value).all() for value in values)
     again, _, _ = make_trainer(seed=7)
@@ -193,7 +195,7 @@ def test_a_run_ends_at_its_time_limit(monkeypatch):
 
 
 def test_patience_ends_a_run_that_does_not_improve(monkeypatch):
-    trainer, events, best = make_trainer(steps_per_epoch=1, epochs=50, patience_epochs=3)
+    trainer, _, best = make_trainer(steps_per_epoch=1, epochs=50, patience_epochs=3)
     errors = iter([5.0, 4.0, 4.5, 4.2, 4.1, 1.0])
     monkeypatch.setattr(trainer, "_train_step", lambda *_: np.float32(1))
     monkeypatch.setattr(trainer, "validate", lambda: {"val_error_px": next(errors)})

@@ -22,7 +22,7 @@ def video(path):
 
 def project(paths, rows, origin=Origin.USER, shift=0.0, **options):
     """Rows are (video, frame); every animal stands at the same place, shifted in x."""
-    xy = np.repeat((ANIMAL + [shift, 0])[None], len(rows), axis=0)
+    xy = np.repeat(ANIMAL[None] + np.array([shift, 0.0]), len(rows), axis=0)
     poses = Poses.from_arrays(
         SKELETON,
         video=[row[0] for row in rows],
@@ -120,8 +120,9 @@ def test_pictures_are_drawn_even_where_everything_was_missed(tiny_labels, tmp_pa
     shifted = labels.poses.replace(
         xy=labels.poses.xy + 2, origin=np.full(12, Origin.PREDICTED, np.uint8)
     )
-    for name, guess in (("good", shifted), ("none", shifted.select(np.zeros(12, bool)))):
+    nothing = shifted.select(np.zeros(12, bool))
+    for name, guess, count in (("good", shifted, 5), ("none", nothing, 4)):
         comparison = evaluate(labels.with_poses(guess), labels)
         paths = draw_evaluation(comparison, tmp_path / name, tiles=2)
-        assert len(paths) == 5
+        assert len(paths) == count
         assert all(path.stat().st_size > 1000 for path in paths)

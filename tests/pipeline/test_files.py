@@ -50,7 +50,22 @@ def test_texts_that_mean_frames(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["", ",", "1,", "a", "-3", "1-2-3", "1:", "1:0", "1-5:00", "1.5", "1 2", "0x1", "5-3", "1-5:-1"],
+    [
+        "",
+        ",",
+        "1,",
+        "a",
+        "-3",
+        "1-2-3",
+        "1:",
+        "1:0",
+        "1-5:00",
+        "1.5",
+        "1 2",
+        "0x1",
+        "5-3",
+        "1-5:-1",
+    ],
 )
 def test_texts_that_mean_nothing(text):
     with pytest.raises(ConfigError, match=r"^Expected frames"):

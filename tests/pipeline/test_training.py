@@ -213,7 +213,7 @@ def test_every_frame_is_in_one_part():
     assert {name: len(pairs) for name, pairs in split.items()} == {
         "train": 28, "test": 4, "validation": 8,
     }  # fmt: skip
-    assert sorted(sum(split.values(), [])) == keys
+    assert sorted(key for part in split.values() for key in part) == keys
     assert split == split_frames(keys, 0.2, 0.1, seed=1)
     assert split != split_frames(keys, 0.2, 0.1, seed=2)
 

@@ -104,10 +104,11 @@ def _run_config(options: argparse.Namespace) -> Figures:
     )  # fmt: skip
     config = override(choice.config, options.assignments)
     check_config(config)
+    if options.out:
+        write_json(Path(options.out), config.to_dict())
     for reason in choice.reasons:
         say(f"- {reason}")
     if options.out:
-        write_json(Path(options.out), config.to_dict())
         say(f"Written to {options.out}; train with --config {options.out}")
     return {
         "config": config.to_dict(),
@@ -222,14 +223,12 @@ def _run_eval(options: argparse.Namespace) -> Figures:
     from napari_animalpose.pipeline import evaluate
     from napari_animalpose.pipeline.evaluation import draw_evaluation
 
-    comparison = evaluate(
-        options.predicted, _open(options.labels, options), frames=options.frames
-    )
+    comparison = evaluate(options.predicted, _open(options.labels, options), frames=options.frames)
     figures = comparison.evaluation.to_dict()
+    pictures = draw_evaluation(comparison, options.pictures) if options.pictures else []
     _show_evaluation(figures)
-    if options.pictures:
-        for path in draw_evaluation(comparison, options.pictures):
-            say(str(path))
+    for path in pictures:
+        say(str(path))
     return figures
 
 

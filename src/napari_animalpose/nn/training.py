@@ -34,6 +34,8 @@ from napari_animalpose.nn.schedule import Schedule
 
 __all__ = ["Checkpoint", "Trainer"]
 
+VALIDATION_SHARE = 0.1  # of the time; an epoch is not validated where that would cost more
+
 
 @dataclass
 class Checkpoint:
@@ -179,36 +181,27 @@ class Trainer:
         """
         batches = self._batches()
         self.schedule.begin()
-        since_best = 0
-        validation_s = 0.0
-        while not self.schedule.is_over(self.step):
+        validated_at, validation_s, stopped = time.monotonic(), 0.0, False
+        while not (stopped or self.schedule.is_over(self.step) or self._is_stuck()):
             began = time.monotonic()
             loss, stopped = self._run_epoch(batches)
             self.epoch += 1
-            training_s = time.monotonic() - began
-            worth_it = validation_s < 0.2 * (time.monotonic() - self._validated_at(began))
-            over = stopped or self.schedule.is_over(self.step)
-            improved = False
-            if over or worth_it or self.epoch == 1:
-                began = time.monotonic()
+            now = time.monotonic()
+            due = validation_s < VALIDATION_SHARE * (now - validated_at)
+            values: dict[str, float] = {}
+            if due or stopped or self.epoch == 1 or self.schedule.is_over(self.step):
                 values = self.validate()
-                validation_s = time.monotonic() - began
-                self._last_validation = time.monotonic()
+                validated_at = time.monotonic()
+                validation_s = validated_at - now
                 self.schedule.reserve_s = 1.5 * validation_s + 1.0
-                improved = self._keep_if_best(values["val_error_px"], loss)
-                since_best = 0 if improved else since_best + 1
-            else:
-                values = {}
-            self._report(loss, values, training_s)
-            patience = self.config.train.patience_epochs
-            if stopped or (patience and since_best >= patience):
-                break
+                self._keep_if_best(values["val_error_px"], loss)
+            self._report(loss, values, now - began)
         return self.best
 
-    _last_validation: float | None = None
-
-    def _validated_at(self, default: float) -> float:
-        return default if self._last_validation is None else self._last_validation
+    def _is_stuck(self) -> bool:
+        """Whether the validation accuracy has not improved for `patience_epochs`."""
+        patience = self.config.train.patience_epochs
+        return bool(patience) and self.epoch - self.best.epoch >= patience
 
     def _batches(self) -> Any:
         """Prefetching iterator over batches: numpy draws while the device computes."""
@@ -249,10 +242,10 @@ class Trainer:
         left = self.schedule.seconds_left(self.step)
         self._emit(Progress(f"train {self.name}", self.step, total, rate=rate, eta_s=left))
 
-    def _keep_if_best(self, error_px: float, loss: float) -> bool:
+    def _keep_if_best(self, error_px: float, loss: float) -> None:
         score = error_px if math.isfinite(error_px) else loss
         if self.best.step and not score < self.best.error_px:  # NaN is no improvement
-            return False
+            return
         self.best = Checkpoint(
             self.averaged.get_weights(),
             self.network.get_weights(),
@@ -262,7 +255,6 @@ class Trainer:
             score,
         )
         self._on_best(self.best)
-        return True
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint: weights always, optimizer and step where it has them.

@@ -98,8 +98,8 @@ def _write_sample(
     with VideoWriter(path, fps=sample.video.fps) as writer:
         for i in range(n_frames):
             writer.write(sample.video[i])
-            if i % 20 == 0:
-                on_event(Progress("make the sample video", i, n_frames))
+            if (i + 1) % 20 == 0 or i + 1 == n_frames:
+                on_event(Progress("make the sample video", i + 1, n_frames))
     video = LazyVideo(str(path))
     truth = Project(videos=(video,), poses=sample.poses)
     chosen = np.linspace(0, n_frames - N_HELD_OUT - 1, N_LABELED).round().astype(int)
@@ -146,6 +146,12 @@ def _draw(
 def _write_page(folder: Path, run: Run, figures: dict[str, Any]) -> None:
     from napari_animalpose.drawing.report import Picture, Section, write_summary
 
+    accuracy = "No point was found in them: give the training more minutes."
+    if figures["error_p50"] is not None:
+        accuracy = (
+            f"Half of all points lie within {figures['error_p50']:.2f} px of the truth, 90 % "
+            f"within {figures['error_p90']:.2f} px."
+        )
     nodes = figures["nodes"]
     columns = ("error_p50", "error_p75", "error_p90", "pck5")
     network = next(iter(run.config.networks.values()))
@@ -158,9 +164,7 @@ def _write_page(folder: Path, run: Run, figures: dict[str, Any]) -> None:
                 text=(
                     f"A video of one fly was made with its exact poses. A {network.backbone} "
                     f"learned from {N_LABELED} frames for {run.metrics['seconds'] / 60:.1f} "
-                    f"minutes, then looked at {figures['n_frames']} later frames. Half of all "
-                    f"points lie within {figures['error_p50']:.2f} px of the truth, 90 % within "
-                    f"{figures['error_p90']:.2f} px."
+                    f"minutes, then looked at {figures['n_frames']} later frames. {accuracy}"
                 ),
                 pictures=[
                     Picture(folder / "error_circles.png", "50, 75 and 90 % of the predictions lie "
@@ -178,9 +182,9 @@ def _write_page(folder: Path, run: Run, figures: dict[str, Any]) -> None:
             Section(
                 "Training and errors",
                 pictures=[
-                    Picture(folder / "training.png"),
-                    Picture(folder / "pck.png"),
-                    Picture(folder / "worst_frames.png"),
+                    Picture(folder / name)
+                    for name in ("training.png", "pck.png", "worst_frames.png")
+                    if (folder / name).exists()
                 ],
             ),
         ],

@@ -154,7 +154,8 @@ def draw_evaluation(comparison: Comparison, folder: FilePath, *, tiles: int = 8)
     """Draw what the figures say and return the files.
 
     ``error_circles.png`` (50th, 75th and 90th percentile around each node of a real
-    animal), ``pck.png``, ``error_histogram.png``, ``oks.png`` and ``worst_frames.png``.
+    animal), ``pck.png``, ``error_histogram.png``, ``oks.png`` and, if any animal was
+    found, ``worst_frames.png``.
 
     Parameters
     ----------
@@ -190,8 +191,11 @@ def draw_evaluation(comparison: Comparison, folder: FilePath, *, tiles: int = 8)
     draw_error_histograms(errors, skeleton, folder / "error_histogram.png", max_px=reach)
     missed = np.zeros(evaluation.n_truth - evaluation.n_matched)
     draw_oks_distribution(np.concatenate([evaluation.oks, missed]), folder / "oks.png")
-    draw_error_gallery(_worst_tiles(comparison, tiles), skeleton, folder / "worst_frames.png")
-    names = ("error_circles", "pck", "error_histogram", "oks", "worst_frames")
+    names = ["error_circles", "pck", "error_histogram", "oks"]
+    worst = _worst_tiles(comparison, tiles)
+    if worst:
+        draw_error_gallery(worst, skeleton, folder / "worst_frames.png")
+        names.append("worst_frames")
     return [folder / f"{name}.png" for name in names]
 
 
@@ -216,7 +220,8 @@ def _worst_tiles(comparison: Comparison, count: int) -> list[ErrorTile]:
     distance = np.linalg.norm(
         comparison.truth.xy[matches.truth] - comparison.predicted.xy[matches.predicted], axis=-1
     )
-    mean = np.nan_to_num(np.nanmean(np.where(np.isfinite(distance), distance, np.nan), axis=1))
+    counted = np.isfinite(distance)
+    mean = np.where(counted, distance, 0).sum(axis=1) / np.maximum(1, counted.sum(axis=1))
     order = np.argsort(-mean)[:count]
     return [
         ErrorTile(

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -214,7 +215,7 @@ def train(
                "resume": None if resume is None else str(resume),
                "config": None if config is None else config.to_dict()}  # fmt: skip
     measures = measure_project(project, learned)
-    resolved = _resolve(measures, pipeline, preset, config, resume, on_event)
+    resolved, reasons = _resolve(measures, pipeline, preset, config, resume)
     if max_minutes is not None:
         overrides = [*overrides, f"train.max_minutes={max_minutes}"]
     if seed is not None:
@@ -235,6 +236,8 @@ def train(
         folder.write_skeleton(project.skeleton)
         folder.write_split(split)
         write_labels(project.replace(poses=learned, extras=None), folder.path / "labels.slp")
+        for reason in reasons:  # said only now that nothing is left to refuse
+            on_event(Log(logging.INFO, reason))
         session = _Session(project, learned, resolved, measures, split, folder, started)
         session.train_networks(resume, on_event, should_stop)
         metrics = session.evaluate_held_out(on_event)
@@ -247,16 +250,14 @@ def _resolve(
     preset: str,
     config: RunConfig | None,
     resume: FilePath | None,
-    on_event: Callable[[Event], None],
-) -> RunConfig:
+) -> tuple[RunConfig, tuple[str, ...]]:
+    """Return the configuration before any changes, and the reasons if it was chosen."""
     if resume is not None:
-        return RunFolder(resume).read_config()
+        return RunFolder(resume).read_config(), ()
     if config is not None:
-        return config
+        return config, ()
     choice = choose_config(measures, preset, pipeline)
-    for reason in choice.reasons:
-        on_event(Log(logging.INFO, reason))
-    return choice.config
+    return choice.config, choice.reasons
 
 
 def check_config(config: RunConfig) -> None:
@@ -349,7 +350,7 @@ class _Session:
                     self.folder.append_log({"network": name, "step": event.step, **event.values})
                     log.write_scalars(event.step, event.values)
                 elif isinstance(event, Preview):
-                    log.write_image(event.name, self._picture(event.arrays, name))
+                    log.write_image(event.name, partial(self._picture, event.arrays, name))
                 on_event(event)
 
             began = time.monotonic()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import Any
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from napari_animalpose.errors import OutputError
 
 __all__ = ["TensorBoardLog"]
+
+PICTURE_EVERY_S = 30.0  # drawing one takes a good part of a second
 
 
 class TensorBoardLog:
@@ -33,6 +36,7 @@ class TensorBoardLog:
     def __init__(self, folder: str | PathLike[str]) -> None:
         self._folder = fspath(folder)
         self._step = 0
+        self._pictured_at = -PICTURE_EVERY_S
         with self._explain_errors():
             self._writer = tf.summary.create_file_writer(self._folder)
 
@@ -62,10 +66,13 @@ class TensorBoardLog:
                     tf.summary.scalar(name, value)
             self._writer.flush()
 
-    def write_image(self, name: str, image: NDArray[np.uint8]) -> None:
-        """Write a picture (H, W, 3) at the newest step."""
+    def write_image(self, name: str, draw: Callable[[], NDArray[np.uint8]]) -> None:
+        """Write the picture (H, W, 3) that `draw` returns, if the last one is old enough."""
+        if time.monotonic() - self._pictured_at < PICTURE_EVERY_S:
+            return
+        self._pictured_at = time.monotonic()
         with self._explain_errors(), self._writer.as_default(step=self._step):
-            tf.summary.image(name, image[None])
+            tf.summary.image(name, draw()[None])
 
     def close(self) -> None:
         """Finish the file."""
