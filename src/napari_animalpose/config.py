@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from napari_animalpose.errors import ConfigError
 
@@ -27,6 +27,7 @@ __all__ = [
     "override",
 ]
 
+AnyConfig = TypeVar("AnyConfig", bound="Config")
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -372,8 +373,8 @@ class RunConfig(Config):
             )
 
 
-def override(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
-    """Apply ``section.key=value`` texts, as the command line gives them.
+def override(config: AnyConfig, assignments: Sequence[str]) -> AnyConfig:
+    """Apply ``key=value`` or ``section.key=value`` texts, as the command line gives them.
 
     Values are read as JSON where they are JSON and as plain text otherwise:
     ``train.batch_size=8``, ``networks.centroid.input_scale=0.25``. The section ``model``
@@ -391,7 +392,7 @@ def override(config: RunConfig, assignments: Sequence[str]) -> RunConfig:
             raise ConfigError(f"Expected section.key=value; received {assignment!r}.")
         head, *rest = path.strip().split(".")
         starts = [[head]]
-        if head == "model":
+        if head == "model" and isinstance(config, RunConfig):
             starts = [["networks", name] for name in config.networks]
         for start in starts:
             _assign(values, [*start, *rest], _parse(text))

@@ -85,7 +85,7 @@ def test_the_receptive_field_is_the_one_of_the_built_network(config):
     assert probe_receptive_field(config) == model_receptive_field(config)
 
 
-@pytest.mark.parametrize("config", MODELS, ids=NAMES)
+@pytest.mark.parametrize("config", MODELS[::3], ids=NAMES[::3])
 def test_maps_have_the_size_of_the_input_over_the_output_stride(config):
     multiple = backbone_options(config).max_stride
     network = build_network(config, {"confmaps": 3, "pafs": 4})

@@ -17,6 +17,7 @@ CASES = [
     (FRAMES[(i + j) % 2], scale, stride)
     for i, scale in enumerate([1.0, 0.75, 0.5, 0.25])
     for j, stride in enumerate([1, 2, 4, 8])
+    if (i + j) % 4 < 2 or stride == 8
 ]
 WHOLE_TURN_PX = 0.01  # what the peak fit reaches in float32, in px of the network input
 
@@ -77,7 +78,7 @@ def test_points_of_prepared_frames_are_those_of_the_frames():
     np.testing.assert_allclose(found, forward.points(frames)[0], atol=1e-5)
 
 
-@pytest.mark.parametrize(("size", "scale", "stride"), CASES[::5] + CASES[3:15:3])
+@pytest.mark.parametrize(("size", "scale", "stride"), CASES[1::2])
 def test_the_mapping_itself_is_exact(size, scale, stride):
     """Points on cells of the map need no fit: what remains is the arithmetic."""
     rng = np.random.default_rng(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,18 @@ def _open(path: str, options: argparse.Namespace) -> Project:
     from napari_animalpose.pipeline import read
 
     return read(path, video_dirs=options.video_dir, videos=options.video_file)
+
+
+def _open_all(paths: Sequence[str], options: argparse.Namespace) -> Project:
+    """Open several projects as one whose videos come one after the other, without poses."""
+    from napari_animalpose.data.poses import Poses
+    from napari_animalpose.data.project import Project
+
+    projects = [_open(path, options) for path in paths]
+    if len(projects) == 1:
+        return projects[0]
+    videos = [video for project in projects for video in project.videos]
+    return Project(videos=tuple(videos), poses=Poses.empty(projects[0].skeleton))
 
 
 def _add_frames(parser: argparse.ArgumentParser) -> None:
@@ -164,7 +176,9 @@ def _read_config(path: str) -> Any:
 
 # --------------------------------------------------------------------------- predict
 def _add_predict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", help="video, folder of images, or label file")
+    parser.add_argument(
+        "sources", nargs="+", metavar="source", help="video, folder of images, or label file"
+    )
     parser.add_argument(
         "-m", "--model", required=True, action="append", metavar="RUN", help="run folder"
     )
@@ -179,22 +193,34 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         "--peak-threshold", type=float, default=0.2, metavar="P",
         help="points of lower confidence are missing (default: 0.2)",
     )  # fmt: skip
+    parser.add_argument(
+        "--max-animals", type=int, default=0, metavar="N", help="in a frame; default: no limit"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
+        help="change another value of how networks are used, such as min_line_score=0.3",
+    )  # fmt: skip
     _add_videos(parser)
 
 
 def _run_predict(options: argparse.Namespace) -> Figures:
     import time
 
-    from napari_animalpose.config import PredictConfig
+    from napari_animalpose.config import PredictConfig, override
     from napari_animalpose.pipeline import predict, write
     from napari_animalpose.pipeline.files import check_output
 
-    config = PredictConfig(batch_size=options.batch_size, peak_threshold=options.peak_threshold)
+    config = PredictConfig(
+        batch_size=options.batch_size,
+        peak_threshold=options.peak_threshold,
+        max_instances=options.max_animals,
+    )
+    config = override(config, options.assignments)
     check_output(options.out)
     began = time.monotonic()
     with show_progress() as on_event, stop_on_interrupt() as should_stop:
         project = predict(
-            _open(options.source, options), options.model,
+            _open_all(options.sources, options), options.model,
             frames=options.frames, split=options.split, config=config,
             on_event=on_event, should_stop=should_stop,
         )  # fmt: skip

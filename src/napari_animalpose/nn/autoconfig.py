@@ -354,6 +354,13 @@ def _choose_augmentation(m: LabelMeasures, reasons: list[str]) -> AugmentConfig:
     if m.orientation_spread_deg >= ALL_ROUND_DEG:
         reasons.append("Rotation by any angle: the animals lie in all directions.")
         return AugmentConfig(rotation_deg=180.0)
+    if m.animals_per_frame > 1:
+        reasons.append(
+            "Rotation by any angle: animals that meet turn around each other sooner or later, "
+            f"though the labelled ones keep their direction within {m.orientation_spread_deg:.0f} "
+            "degrees."
+        )
+        return AugmentConfig(rotation_deg=180.0)
     rotation = float(max(15, round(m.orientation_spread_deg)))
     reasons.append(
         f"Rotation by up to {rotation:.0f} degrees: the animals keep their direction within "

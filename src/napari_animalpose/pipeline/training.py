@@ -410,6 +410,7 @@ class _Session:
             frames = np.array(self.split[part])
             metrics[part] = evaluate(predicted.poses, truth, frames=frames).to_dict()
             write_labels(predicted, self.folder.path / f"predictions.{part}.slp")
+            on_event(Progress(f"evaluate {part}", 1, 1))
         metrics["seconds"] = time.monotonic() - self.started
         write_json(self.folder.path / "metrics.json", metrics)
         return metrics
