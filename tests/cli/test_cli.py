@@ -20,6 +20,7 @@ from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.io.labels import read_labels, write_labels
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.io.video import LazyVideo
+from napari_animalpose.pipeline.demo import N_HELD_OUT
 
 
 def run(capfd, *arguments):
@@ -339,11 +340,12 @@ def test_interrupting_keeps_the_best_so_far(tiny_labels, tiny_overrides, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_demonstration_leaves_all_that_it_promises(tmp_path, capfd):
     code, out, err = run(capfd, "demo", "-o", tmp_path / "demo", "--minutes", 1, "--json")
     assert code == 0, err
     figures = json.loads(out[0])
-    assert figures["n_frames"] == 300
+    assert figures["n_frames"] == N_HELD_OUT
     assert figures["error_p50"] < 10
     made = set(tree(tmp_path / "demo"))
     assert {
