@@ -248,7 +248,7 @@ class TrainConfig(Config):
         Validation and the saved model use an exponential moving average of the weights
         with this momentum; 0 uses the weights themselves.
     patience_epochs : int
-        Stop when the validation accuracy has not improved for so many epochs; 0 never.
+        Stop after so many validated epochs without a better accuracy; 0 never.
     validation_fraction, test_fraction : float
         Shares of the labelled frames that are held out: validation chooses the best
         epoch, test is not looked at.

@@ -128,8 +128,7 @@ class RunFolder:
         try:
             yield
         except BaseException as error:
-            trained = any(self.path.glob("*/weights.npz"))
-            if isinstance(error, CancelledError) or not trained:
+            if isinstance(error, CancelledError) or not self.trained():
                 shutil.rmtree(self.path, ignore_errors=True)
             raise
 
@@ -230,6 +229,10 @@ class RunFolder:
                 f"{str(self.path)!r}; received those of another one. Copy the run folder again."
             )
         return weights
+
+    def trained(self) -> list[str]:
+        """Return the names of the networks that have weights."""
+        return sorted(path.parent.name for path in self.path.glob("*/weights.npz"))
 
     def write_state(
         self, network: str, raw: Sequence[NDArray[Any]], optimizer: Sequence[NDArray[Any]]

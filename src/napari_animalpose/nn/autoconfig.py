@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 SCALES = (1.0, 0.75, 0.5, 1 / 3, 0.25, 1 / 6, 0.125)
+UNKNOWN_SIZE = 0.1  # of the shorter side of the frame: an animal of which one point is known
 SMALL_ANIMAL = 0.3  # of the shorter side of the frame
 SMALLEST_ANIMAL_PX = 80  # of network input: below, the points of an animal run together
 COARSE_FROM_PX = 150  # of network input: from here an output stride of 4 loses nothing
@@ -128,6 +129,8 @@ def measure_labels(labels: Poses, sizes: Sequence[tuple[int, int]], channels: in
     frames, counts = np.unique(
         np.stack([labels.video[rows], labels.frame[rows]]), axis=1, return_counts=True
     )
+    # Single points have no size: take the animal for a tenth of the frame.
+    unknown = UNKNOWN_SIZE * min(min(size) for size in sizes)
     return LabelMeasures(
         n_frames=frames.shape[1],
         n_instances=int(rows.sum()),
@@ -136,8 +139,8 @@ def measure_labels(labels: Poses, sizes: Sequence[tuple[int, int]], channels: in
         frame_height=max(size[0] for size in sizes),
         frame_width=max(size[1] for size in sizes),
         channels=channels,
-        size_px=max(1.0, float(np.median(diagonal))),
-        large_size_px=max(1.0, float(np.percentile(diagonal, 95))),
+        size_px=float(np.median(diagonal)) or unknown,
+        large_size_px=float(np.percentile(diagonal, 95)) or unknown,
         spacing_px=_spacing(xy),
         orientation_spread_deg=_orientation_spread(xy),
         points_labelled=float(placed.mean()),
@@ -252,12 +255,12 @@ def choose_config(
 
 
 def _describe(m: LabelMeasures) -> str:
+    spacing = f" about {m.spacing_px:.0f} px from one to the next" if m.n_nodes > 1 else ""
     animals = "one animal" if m.animals_per_frame == 1 else f"up to {m.animals_per_frame} animals"
     return (
         f"{m.n_frames} labelled frames of {m.frame_width} x {m.frame_height} px with {animals} "
         f"each; an animal is {m.size_px:.0f} px long ({m.share_of_frame:.0%} of the shorter side) "
-        f"with {m.n_nodes} points about {m.spacing_px:.0f} px from one to the next, of which "
-        f"{m.points_labelled:.0%} are labelled."
+        f"with {m.n_nodes} points{spacing}, of which {m.points_labelled:.0%} are labelled."
     )
 
 
@@ -343,9 +346,8 @@ def _choose_scale(m: LabelMeasures, preset: _Preset, reasons: list[str]) -> floa
         )
     else:
         reasons.append(
-            f"Input scale {scale:.3g}: the animal is still {m.size_px * scale:.0f} px long and "
-            f"its points {m.spacing_px * scale:.0f} px apart, and training is "
-            f"{1 / scale**2:.0f} times faster."
+            f"Input scale {scale:.3g}: the animal is still {m.size_px * scale:.0f} px long, and "
+            f"training is {1 / scale**2:.0f} times faster."
         )
     return scale
 

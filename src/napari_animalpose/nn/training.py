@@ -120,7 +120,7 @@ class Trainer:
         self._on_best = on_best
         self._train_step = tf.function(self._step, autograph=False, reduce_retracing=True)
         self.best = Checkpoint(self.averaged.get_weights())
-        self.step = self.epoch = 0
+        self.step = self.epoch = self._fruitless = 0
 
     # --------------------------------------------------------------------- one step
     def _make_optimizer(self) -> Any:
@@ -199,9 +199,9 @@ class Trainer:
         return self.best
 
     def _is_stuck(self) -> bool:
-        """Whether the validation accuracy has not improved for `patience_epochs`."""
+        """Whether `patience_epochs` validated epochs have brought nothing better."""
         patience = self.config.train.patience_epochs
-        return bool(patience) and self.epoch - self.best.epoch >= patience
+        return bool(patience) and self._fruitless >= patience
 
     def _batches(self) -> Any:
         """Prefetching iterator over batches: numpy draws while the device computes."""
@@ -224,7 +224,7 @@ class Trainer:
                 break
             rate = tf.constant(self.schedule.learning_rate(self.step), tf.float32)
             momentum = tf.constant(self._momentum(), tf.float32)
-            losses.append(self._train_step(Batch(*next(batches)), rate, momentum))
+            losses.append(self._take_step(Batch(*next(batches)), rate, momentum))
             self.step += 1
             if self.step % 5 == 0:
                 float(losses[-1])  # wait for the device: what is queued cannot be stopped
@@ -237,6 +237,16 @@ class Trainer:
             )
         return mean, self._should_stop() is StopRequest.STOP_EARLY
 
+    def _take_step(self, batch: Batch, rate: Any, momentum: Any) -> Any:
+        try:
+            return self._train_step(batch, rate, momentum)
+        except tf.errors.ResourceExhaustedError:
+            raise ModelError(
+                f"Expected a batch of {self.config.train.batch_size} windows of "
+                f"{self.data.window} px to fit into memory; received an out-of-memory error. "
+                "Make it smaller: --set train.batch_size=2 or --preset fast"
+            ) from None
+
     def _report_progress(self, rate: float) -> None:
         total = self.step / max(1e-6, self.schedule.progress(self.step))
         left = self.schedule.seconds_left(self.step)
@@ -245,7 +255,9 @@ class Trainer:
     def _keep_if_best(self, error_px: float, loss: float) -> None:
         score = error_px if math.isfinite(error_px) else loss
         if self.best.step and not score < self.best.error_px:  # NaN is no improvement
+            self._fruitless += 1
             return
+        self._fruitless = 0
         self.best = Checkpoint(
             self.averaged.get_weights(),
             self.network.get_weights(),

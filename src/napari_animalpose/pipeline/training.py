@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,9 @@ from napari_animalpose.nn.grouping import check_joinable
 from napari_animalpose.nn.heads import LANDMARKS, PIPELINES
 from napari_animalpose.nn.metrics import evaluate
 from napari_animalpose.pipeline.files import parse_frames, read, select_frames
+
+if TYPE_CHECKING:
+    from napari_animalpose.nn.models.tensorboard import TensorBoardLog
 
 __all__ = ["Run", "check_config", "choose", "split_frames", "train"]
 
@@ -240,7 +244,7 @@ def train(
             on_event(Log(logging.INFO, reason))
         session = _Session(project, learned, resolved, measures, split, folder, started)
         session.train_networks(resume, on_event, should_stop)
-        metrics = session.evaluate_held_out(on_event)
+        metrics = session.evaluate_held_out(on_event, should_stop)
     return Run(folder.path, resolved, metrics)
 
 
@@ -335,41 +339,51 @@ class _Session:
 
         reserve_s = 0.0  # for looking at the held-out frames with all networks in the end
         for name in PIPELINES.get(self.config.pipeline).heads:
+            if should_stop() is StopRequest.STOP_EARLY and any(self.folder.trained()):
+                on_event(Log(logging.WARNING, f"Stopped before the network {name} was trained."))
+                continue
             data = prepare(
                 self.project.videos, self.labels, self.split, self.config, name,
                 self.measures.size_px, on_event, should_stop,
             )  # fmt: skip
             log = TensorBoardLog(self.folder.path / "tensorboard" / name)
+            with closing(data.store), closing(log):
 
-            def keep(best: Checkpoint, name: str = name) -> None:
-                self.folder.write_weights(name, best.weights)
-                self.folder.write_state(name, best.raw, best.optimizer)
+                def keep(best: Checkpoint, name: str = name) -> None:
+                    self.folder.write_weights(name, best.weights)
+                    self.folder.write_state(name, best.raw, best.optimizer)
 
-            def handle(event: Event, name: str = name, log: TensorBoardLog = log) -> None:
-                if isinstance(event, Metric):
-                    self.folder.append_log({"network": name, "step": event.step, **event.values})
-                    log.write_scalars(event.step, event.values)
-                elif isinstance(event, Preview):
-                    log.write_image(event.name, partial(self._picture, event.arrays, name))
-                on_event(event)
+                began = time.monotonic()
+                trainer = Trainer(
+                    self.config, self.project.skeleton, name, data,
+                    started=self.started, on_event=self._record(name, log, on_event),
+                    should_stop=should_stop, on_best=keep,
+                )  # fmt: skip
+                if resume is not None:
+                    before = RunFolder(resume)
+                    shapes = [weight.shape for weight in trainer.network.weights]
+                    weights = before.read_weights(name, shapes)
+                    trainer.restore(Checkpoint(weights, *before.read_state(name)))
+                log.write_graph(trainer.forward.trace())
+                reserve_s += time.monotonic() - began  # the network will be built once more
+                trainer.schedule.limit_s = self._limit_seconds(name, reserve_s)
+                trainer.run()
+                reserve_s += trainer.schedule.reserve_s
 
-            began = time.monotonic()
-            trainer = Trainer(
-                self.config, self.project.skeleton, name, data,
-                started=self.started, on_event=handle, should_stop=should_stop, on_best=keep,
-            )  # fmt: skip
-            if resume is not None:
-                before = RunFolder(resume)
-                shapes = [weight.shape for weight in trainer.network.weights]
-                weights = before.read_weights(name, shapes)
-                trainer.restore(Checkpoint(weights, *before.read_state(name)))
-            log.write_graph(trainer.forward.trace())
-            reserve_s += time.monotonic() - began  # the network will be built once more
-            trainer.schedule.limit_s = self._limit_seconds(name, reserve_s)
-            trainer.run()
-            reserve_s += trainer.schedule.reserve_s
-            log.close()
-            data.store.close()
+    def _record(
+        self, name: str, log: TensorBoardLog, on_event: Callable[[Event], None]
+    ) -> Callable[[Event], None]:
+        """Return a handler that keeps the events of one network in the logs and passes them on."""
+
+        def handle(event: Event) -> None:
+            if isinstance(event, Metric):
+                self.folder.append_log({"network": name, "step": event.step, **event.values})
+                log.write_scalars(event.step, event.values)
+            elif isinstance(event, Preview):
+                log.write_image(event.name, partial(self._picture, event.arrays, name))
+            on_event(event)
+
+        return handle
 
     def _limit_seconds(self, name: str, reserve_s: float) -> float:
         """Return when a network has to be done, in seconds from the start; 0 for no limit.
@@ -396,16 +410,30 @@ class _Session:
         )  # fmt: skip
         return figure_to_rgb(figure)
 
-    def evaluate_held_out(self, on_event: Callable[[Event], None]) -> dict[str, Any]:
-        """Predict the held-out frames with the best weights and write the accuracy."""
+    def evaluate_held_out(
+        self, on_event: Callable[[Event], None], should_stop: Callable[[], StopRequest]
+    ) -> dict[str, Any]:
+        """Predict the held-out frames with the best weights and write the accuracy.
+
+        Empty where the run was stopped before all networks were trained.
+        """
         from napari_animalpose.pipeline.prediction import predict
 
         metrics: dict[str, Any] = {}
+        if set(self.folder.trained()) < set(self.config.networks):
+            return metrics
+
+        def unless_cancelled() -> StopRequest:  # stopping early is about training
+            cancelled = should_stop() is StopRequest.CANCEL
+            return StopRequest.CANCEL if cancelled else StopRequest.NONE
+
         for part in ("validation", "test"):
             if not self.split.get(part):
                 continue
             on_event(Progress(f"evaluate {part}", 0, None))
-            predicted = predict(self.project, self.folder.path, split=part)
+            predicted = predict(
+                self.project, self.folder.path, split=part, should_stop=unless_cancelled
+            )
             truth = select_frames(self.labels, self.split[part])
             frames = np.array(self.split[part])
             metrics[part] = evaluate(predicted.poses, truth, frames=frames).to_dict()
