@@ -88,7 +88,7 @@ def test_longest_tail_wins_over_folder_order(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     folders = [tmp_path / "one", tmp_path / "two"]
-    for foreign in (r"D:\lab\day1\fly.mp4", "/home/x/day1/fly.mp4", "day1/fly.mp4"):
+    for foreign in (r"D:\lab\day1\fly.mp4", "/mnt/x/day1/fly.mp4", "day1/fly.mp4"):
         assert find_video(foreign, folders) == tmp_path / "two/day1/fly.mp4"
     assert find_video(r"\\server\share\fly.mp4", folders) == tmp_path / "one/fly.mp4"
     assert find_video("day2/fly.avi", folders) is None
