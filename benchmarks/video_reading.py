@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import tempfile
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -19,6 +20,8 @@ from pathlib import Path
 import av
 
 from napari_animalpose.io.video import BaseVideo, iterate_frames, open_video
+from napari_animalpose.io.video_writer import VideoWriter
+from napari_animalpose.sample import make_sample
 
 
 def read_bare(path: Path, n: int, pixel_format: str | None) -> None:
@@ -70,21 +73,35 @@ def measure(ways: dict[str, Callable[[], None]], rounds: int) -> dict[str, float
     return best
 
 
+def make_video(folder: str) -> Path:
+    """Write a sample video of 400 frames."""
+    sample = make_sample(n_frames=400)
+    path = Path(folder) / "sample.mp4"
+    with VideoWriter(path, fps=sample.fps) as writer:
+        for i in range(400):
+            writer.write(sample.video[i])
+    return path
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("video", type=Path)
+    parser.add_argument("video", type=Path, nargs="?", help="default: a sample made for it")
     parser.add_argument("--frames", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        run(options.video or make_video(folder), options.frames, options.rounds)
 
+
+def run(path: Path, n_frames: int, rounds: int) -> None:
+    """Read one video in every way and print milliseconds a frame."""
     start = time.perf_counter()
-    natural = open_video(options.video)
+    natural = open_video(path)
     opening = time.perf_counter() - start
-    colour = open_video(options.video, grayscale=False)
-    n = min(options.frames, len(natural))
+    colour = open_video(path, grayscale=False)
+    n = min(n_frames, len(natural))
     bare = "gray" if natural.shape[3] == 1 else "rgb24"
-    path = options.video
     ways: dict[str, Callable[[], None]] = {
         "decoder alone, no array": lambda: read_bare(path, n, None),
         "decoder alone to RGB": lambda: read_bare(path, n, "rgb24"),
@@ -96,7 +113,7 @@ def main() -> None:
         "backwards": lambda: read_backwards(natural, n),
     }
     print(f"{path.name}: {natural.shape}, opened and indexed in {opening * 1e3:.0f} ms")
-    for name, seconds in measure(ways, options.rounds).items():
+    for name, seconds in measure(ways, rounds).items():
         print(f"{name:28s} {seconds / n * 1e3:8.2f} ms a frame")
     jump = measure({"jump": lambda: read_at_random(natural, n)}, 1)["jump"]
     print(f"{'at random':28s} {jump / 50 * 1e3:8.2f} ms a frame")
