@@ -18,7 +18,7 @@ from napari_animalpose.errors import (
     OutputError,
     VideoError,
 )
-from napari_animalpose.io.labels import read_labels
+from napari_animalpose.io.labels import read_labels, write_labels
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.io.video import LazyVideo, open_video
 from napari_animalpose.jobs import Metric, StopRequest
@@ -245,3 +245,15 @@ def test_frames_of_several_sizes_and_videos_train_together(tiny_overrides, tmp_p
     assert run.config.networks["single_instance"].channels == 3
     assert set(run.metrics) == {"seconds"}
     assert len(RunFolder(run.path).read_split()["train"]) == 4
+
+
+def test_choose_guesses_the_size_of_frames_whose_video_is_missing(tiny_labels, tmp_path):
+    project = read_labels(tiny_labels)
+    elsewhere = tmp_path / "labels.slp"
+    missing = LazyVideo(str(tmp_path / "gone.mp4"))
+    write_labels(Project(videos=(missing,), poses=project.poses), elsewhere)
+    with pytest.raises(VideoError, match="no such file"):
+        choose(elsewhere)
+    choice = choose(elsewhere, guess_missing=True)
+    assert choice.reasons[0].startswith("The size of the frames is guessed")
+    assert choice.config.pipeline == choose(project).config.pipeline

@@ -112,7 +112,7 @@ def _run_config(options: argparse.Namespace) -> Figures:
 
     choice = choose(
         _open(options.labels, options), pipeline=options.pipeline, preset=options.preset,
-        frames=options.frames,
+        frames=options.frames, guess_missing=options.out is None,
     )  # fmt: skip
     config = override(choice.config, options.assignments)
     check_config(config)

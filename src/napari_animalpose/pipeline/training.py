@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -19,7 +20,7 @@ from napari_animalpose.config import RunConfig, override
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
-from napari_animalpose.errors import ConfigError, DataError
+from napari_animalpose.errors import ConfigError, DataError, VideoError
 from napari_animalpose.io.labels import write_labels
 from napari_animalpose.io.runs import RunFolder, versions, write_json
 from napari_animalpose.jobs import (
@@ -73,6 +74,7 @@ def choose(
     pipeline: str = "auto",
     preset: str = "balanced",
     frames: str | None = None,
+    guess_missing: bool = False,
 ) -> Choice:
     """Choose a network for the animal of a label file, with reasons.
 
@@ -85,11 +87,27 @@ def choose(
         Name in `nn.autoconfig.PRESETS`.
     frames : str, optional
         Only the labels in these frames, as `parse_frames` reads them.
+    guess_missing : bool
+        Where a video is missing, take its frames to be gray and to end just beyond the
+        outermost labels, and say so in the first reason.
+
+    Raises
+    ------
+    VideoError
+        If a labelled frame cannot be read and its size is not to be guessed.
     """
     project = labels if isinstance(labels, Project) else read(labels)
-    return choose_config(
-        measure_project(project, training_labels(project, frames)), preset, pipeline
-    )
+    chosen = training_labels(project, frames)
+    try:
+        return choose_config(measure_project(project, chosen), preset, pipeline)
+    except VideoError as error:
+        if not guess_missing or Path(error.path).exists():  # damaged is not missing
+            raise
+        reach = np.nanmax(chosen.xy.reshape(-1, 2), axis=0)
+        width, height = (math.ceil(side / 32) * 32 for side in (reach + 1).tolist())
+        choice = choose_config(measure_labels(chosen, [(height, width)], 1), preset, pipeline)
+        note = f"The size of the frames is guessed from the labels. {error}"
+        return replace(choice, reasons=(note, *choice.reasons))
 
 
 def training_labels(project: Project, frames: str | None = None) -> Poses:
