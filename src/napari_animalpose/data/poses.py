@@ -363,6 +363,14 @@ class Poses:
         """Return a copy with the rows that a person made or confirmed."""
         return self.select(self.is_label)
 
+    def labels_or_all(self) -> Poses:
+        """Return `labels`, or this very table where there are none.
+
+        In a file without labels the predictions are what a user can mean, as when somebody
+        else's poses are all there is.
+        """
+        return self.labels() if self.is_label.any() else self
+
     def copy(self) -> Poses:
         """Return an independent copy; memory is shared until one of the two is changed."""
         return _wrap(self.skeleton, self._store.copy(), self.track_names)

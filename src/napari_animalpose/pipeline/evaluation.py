@@ -72,7 +72,7 @@ def evaluate(
         If skeletons differ, or there is no labelled frame to compare.
     """
     guess, project = _open(predicted), _open(labels)
-    truth = project.poses.labels() if project.poses.is_label.any() else project.poses
+    truth = project.poses.labels_or_all()
     found = _match_videos(guess, project, guess.poses.select(~guess.poses.is_label))
     keys = truth.frame_keys()
     if frames is not None:

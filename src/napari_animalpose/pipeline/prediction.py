@@ -43,7 +43,7 @@ def load_predictor(
     """
     from napari_animalpose.nn.inference import load_run
 
-    folders = [models] if isinstance(models, str | PathLike) else list(models)
+    folders = _as_list(models)
     if len(folders) != 1:
         raise ConfigError(
             f"Expected one run folder; received {len(folders)}. A run holds all its networks."

@@ -121,8 +121,7 @@ def training_labels(project: Project, frames: str | None = None) -> Poses:
     DataError
         If there is nothing to learn from.
     """
-    poses = project.poses
-    labels = poses.labels() if poses.is_label.any() else poses
+    labels = project.poses.labels_or_all()
     if frames is not None:
         keep = np.zeros(len(labels), bool)
         for number, video in enumerate(project.videos):

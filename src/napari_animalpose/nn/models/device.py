@@ -12,6 +12,7 @@ __all__ = [
     "cut_out",
     "cut_windows",
     "resize_frames",
+    "shrink_frames",
     "to_channels",
     "warp_images",
 ]
@@ -93,6 +94,25 @@ def cut_windows(images: Any, numbers: Any, corners: Any, side: int) -> Any:
     rows_of_matrix = [one, zero, shift[:, 0]], [zero, one, shift[:, 1]]
     matrices = tf.stack([tf.stack(row, axis=1) for row in rows_of_matrix], axis=1)
     return warp_images(patches, matrices, side, side)
+
+
+def shrink_frames(frames: Any, channels: int, scale: float) -> Any:
+    """Make frames as a network sees them, the same in training and in prediction.
+
+    Parameters
+    ----------
+    frames : uint8 tensor, shape (B, H, W, 1 or 3)
+    channels : int
+        1 or 3.
+    scale : float
+        Input scale, in (0, 1].
+
+    Returns
+    -------
+    uint8 tensor, shape (B, ceil(H * scale), ceil(W * scale), channels)
+    """
+    x = to_channels(frames, channels)
+    return x if scale == 1 else tf.cast(tf.round(resize_frames(x, scale)), tf.uint8)
 
 
 def resize_frames(frames: Any, scale: float) -> Any:

@@ -19,7 +19,7 @@ from napari_animalpose.nn.geometry import (
     unscale_points,
 )
 from napari_animalpose.nn.heads import Head
-from napari_animalpose.nn.models.device import cut_windows, pad_to, resize_frames, to_channels
+from napari_animalpose.nn.models.device import cut_windows, pad_to, shrink_frames
 
 __all__ = ["Forward", "crop_side"]
 
@@ -86,10 +86,7 @@ class Forward:
     # ------------------------------------------------------------------ on the device
     def _to_input_frames(self, frames: Any) -> Any:
         """uint8 (B, H, W, C) of the video -> uint8 (B, h, w, channels) at the input scale."""
-        x = to_channels(frames, self.config.channels)
-        if self.config.input_scale == 1:
-            return x
-        return tf.cast(tf.round(resize_frames(x, self.config.input_scale)), tf.uint8)
+        return shrink_frames(frames, self.config.channels, self.config.input_scale)
 
     def _run(self, inputs: Any) -> Any:
         x = pad_to(tf.cast(inputs, tf.float32) / 255.0, self.max_stride)

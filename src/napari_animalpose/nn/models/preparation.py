@@ -20,7 +20,7 @@ from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.dataset import Example, FrameStore, frame_centre
 from napari_animalpose.nn.geometry import crop_corner, crop_points, pad_to_multiple, scale_points
 from napari_animalpose.nn.heads import CENTRED_HEADS, HEADS, LANDMARKS
-from napari_animalpose.nn.models.device import cut_windows, resize_frames, to_channels
+from napari_animalpose.nn.models.device import cut_windows, shrink_frames
 from napari_animalpose.nn.models.forward import crop_side
 from napari_animalpose.nn.models.heads.centroid import anchor_index, locate_anchors
 
@@ -65,10 +65,7 @@ class TrainingData:
 
 def shrink_frame(frame: NDArray[np.uint8], model: ModelConfig) -> NDArray[np.uint8]:
     """Return a frame (H, W, C) at the input scale and with the channels of a network."""
-    x = to_channels(tf.constant(frame[None]), model.channels)
-    if model.input_scale < 1:
-        x = tf.cast(tf.round(resize_frames(x, model.input_scale)), tf.uint8)
-    return np.asarray(x[0])
+    return np.asarray(shrink_frames(tf.constant(frame[None]), model.channels, model.input_scale)[0])
 
 
 def prepare(
