@@ -39,7 +39,7 @@ from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import CancelledError, ConfigError, DataError, ModelError, OutputError
 from napari_animalpose.io.atomic import atomic_path
 
-__all__ = ["RunFolder", "read_json", "versions", "write_json"]
+__all__ = ["RunFolder", "make_empty_folder", "read_json", "versions", "write_json"]
 
 Split = dict[str, list[tuple[int, int]]]
 
@@ -84,6 +84,33 @@ def versions() -> dict[str, str]:
     return found
 
 
+def make_empty_folder(path: Path) -> None:
+    """Make a folder for results.
+
+    Raises
+    ------
+    OutputError
+        If that is not possible, or there is something in it already.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise OutputError(
+                f"Expected a new or empty folder; received {str(path)!r}, which holds "
+                "files. Choose another name, or delete it first.",
+                path,
+            )
+        probe = path / ".animalpose-write-test"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"Expected a folder that can be written; received {str(path)!r} "
+            f"({error.strerror}). Choose another folder.",
+            path,
+        ) from None
+
+
 class RunFolder:
     """One run folder by its path; reads and writes its parts.
 
@@ -97,30 +124,8 @@ class RunFolder:
 
     # ---------------------------------------------------------------------- creating
     def create(self) -> None:
-        """Make the folder.
-
-        Raises
-        ------
-        OutputError
-            If that is not possible, or there is something in it already.
-        """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            if any(self.path.iterdir()):
-                raise OutputError(
-                    f"Expected a new or empty folder; received {str(self.path)!r}, which holds "
-                    "files. Choose another name, or delete it first.",
-                    self.path,
-                )
-            probe = self.path / ".animalpose-write-test"
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise OutputError(
-                f"Expected a folder that can be written; received {str(self.path)!r} "
-                f"({error.strerror}). Choose another folder.",
-                self.path,
-            ) from None
+        """Make the folder; see `make_empty_folder`."""
+        make_empty_folder(self.path)
 
     @contextmanager
     def remove_if_useless(self) -> Iterator[None]:

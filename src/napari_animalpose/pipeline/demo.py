@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from napari_animalpose.data.project import Project
-from napari_animalpose.errors import OutputError
 from napari_animalpose.io.labels import write_labels
-from napari_animalpose.io.runs import RunFolder
+from napari_animalpose.io.runs import RunFolder, make_empty_folder
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.io.video_writer import VideoWriter
 from napari_animalpose.jobs import Event, Progress, StopRequest, ignore_event, never_stop
@@ -63,13 +62,7 @@ def run_demo(
     """
     started = time.monotonic()
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise OutputError(
-            f"Expected a new or empty folder; received {str(folder)!r}, which holds files. "
-            "Choose another name, or delete it first.",
-            folder,
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_empty_folder(folder)
     truth, labels = _write_sample(folder, n_frames, seed, on_event)
     first_held_out = n_frames - N_HELD_OUT
     run = train(
