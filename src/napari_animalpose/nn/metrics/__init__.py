@@ -4,9 +4,9 @@ The constants and definitions are those of SLEAP and COCO, so that figures compa
 published ones; wherever a figure differs from SLEAP's, its docstring says how.
 """
 
+from napari_animalpose.data.oks import compute_areas, compute_oks
 from napari_animalpose.nn.metrics.evaluation import Evaluation, evaluate
 from napari_animalpose.nn.metrics.matching import Matches, match_frames, match_instances
-from napari_animalpose.nn.metrics.oks import compute_areas, compute_oks
 from napari_animalpose.nn.metrics.precision import (
     OKS_THRESHOLDS,
     PrecisionRecall,

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_animalpose.data.oks import compute_sides
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.errors import DataError
 from napari_animalpose.nn.metrics.matching import Matches, match_frames
-from napari_animalpose.nn.metrics.oks import compute_sides
 from napari_animalpose.nn.metrics.precision import PrecisionRecall, compute_precision_recall
 
 __all__ = ["PCK_THRESHOLDS_PX", "PERCENTILES", "Evaluation", "evaluate"]

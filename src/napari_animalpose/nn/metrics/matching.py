@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_animalpose.data.oks import compute_areas, compute_oks
 from napari_animalpose.data.poses import Poses
-from napari_animalpose.nn.metrics.oks import compute_areas, compute_oks
 
 __all__ = ["Matches", "match_frames", "match_instances"]
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from napari_animalpose.config import PredictConfig
+from napari_animalpose.data.oks import compute_areas, compute_oks
 from napari_animalpose.nn.heads import Detections
-from napari_animalpose.nn.metrics.oks import compute_areas, compute_oks
 from napari_animalpose.nn.models.forward import Forward, crop_side
 
 __all__ = ["TopDownDetector", "split_counts", "suppress_duplicates"]

@@ -1,0 +1,1 @@
+"""Where to look: likely errors, ranked, and frames worth labelling."""

@@ -1,0 +1,1 @@
+"""Who is who: identities through a video, gaps filled, movement smoothed."""
