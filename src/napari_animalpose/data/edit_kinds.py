@@ -1,8 +1,9 @@
 """What an edit is: a value that changes the pose table, can be undone, stored and replayed.
 
-Four kinds are enough. `FrameEdit` replaces the rows of some frames, `NodesEdit` changes
-the skeleton, `TracksEdit` the track names, `TableEdit` everything. Each holds what was
-there before and what is there after, and nothing of the rest of the table.
+Four kinds change the table: `FrameEdit` replaces the rows of some frames, `NodesEdit`
+changes the skeleton, `TracksEdit` the track names, `TableEdit` everything. Each holds what
+was there before and what is there after, and nothing of the rest of the table. A fifth,
+`edit_sequence.EditSequence`, is several of them as one step.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ __all__ = [
     "TracksEdit",
     "edit_from_dict",
     "edit_kinds",
+    "read_header",
 ]
 
 NodeValues = Mapping[str, NDArray[Any]]  # "xy", "visibility", "point_score" of some nodes
@@ -97,7 +99,7 @@ def edit_from_dict(values: Mapping[str, NDArray[Any]]) -> Edit:
     ConfigError
         If the kind of edit is unknown, as in a file of a newer version.
     """
-    return edit_kinds.get(_read_header(values)["kind"]).from_dict(values)
+    return edit_kinds.get(read_header(values)["kind"]).from_dict(values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +170,7 @@ class FrameEdit(Edit):
     def from_dict(cls, values: Mapping[str, NDArray[Any]]) -> FrameEdit:
         """Build the edit that `to_dict` described."""
         before, after = _read_poses("before", values), _read_poses("after", values)
-        return cls(_read_header(values)["label"], np.asarray(values["frames"]), before, after)
+        return cls(read_header(values)["label"], np.asarray(values["frames"]), before, after)
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +226,7 @@ class NodesEdit(Edit):
     @classmethod
     def from_dict(cls, values: Mapping[str, NDArray[Any]]) -> NodesEdit:
         """Build the edit that `to_dict` described."""
-        header = _read_header(values)
+        header = read_header(values)
         return cls(
             header["label"],
             Skeleton(**header["before"]),
@@ -278,7 +280,7 @@ class TracksEdit(Edit):
     @classmethod
     def from_dict(cls, values: Mapping[str, NDArray[Any]]) -> TracksEdit:
         """Build the edit that `to_dict` described."""
-        header = _read_header(values)
+        header = read_header(values)
         tracks = (values.get(name) for name in ("track_before", "track_after"))
         return cls(header["label"], tuple(header["before"]), tuple(header["after"]), *tracks)
 
@@ -322,18 +324,20 @@ class TableEdit(Edit):
     def from_dict(cls, values: Mapping[str, NDArray[Any]]) -> TableEdit:
         """Build the edit that `to_dict` described."""
         before, after = _read_poses("before", values), _read_poses("after", values)
-        return cls(_read_header(values)["label"], before, after)
+        return cls(read_header(values)["label"], before, after)
 
 
 for _kind in (FrameEdit, NodesEdit, TracksEdit, TableEdit):
     edit_kinds.register(_kind.kind, _kind)
+edit_kinds.register("sequence", "napari_animalpose.data.edit_sequence:EditSequence")
 
 
 def _count_bytes(poses: Poses) -> int:
     return sum(column.nbytes for column in poses.columns.values())
 
 
-def _read_header(values: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def read_header(values: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return what `Edit.to_dict` stored as JSON: the kind, the label and what is no array."""
     header: dict[str, Any] = json.loads(str(np.asarray(values["header"])[()]))
     return header
 
@@ -353,7 +357,7 @@ def _unflatten(prefix: str, values: Mapping[str, NDArray[Any]]) -> dict[str, NDA
 
 
 def _read_poses(prefix: str, values: Mapping[str, NDArray[Any]]) -> Poses:
-    described = _read_header(values)[prefix]
+    described = read_header(values)[prefix]
     stored = _unflatten(prefix, values)
     columns = {name: stored[name] for name in COLUMNS}
     return Poses(Skeleton(**described["skeleton"]), columns, described["track_names"])

@@ -1,0 +1,1 @@
+"""One kind of suspicion a file; registered in `review.find.FINDERS`."""
