@@ -20,9 +20,14 @@ from napari_animalpose.errors import ConfigError
 __all__ = [
     "AugmentConfig",
     "Config",
+    "IdentityConfig",
     "ModelConfig",
     "PredictConfig",
+    "ReviewConfig",
     "RunConfig",
+    "SmoothConfig",
+    "StitchConfig",
+    "TrackConfig",
     "TrainConfig",
     "override",
 ]
@@ -89,6 +94,8 @@ def _convert(value: Any, annotation: Any, where: str) -> Any:
         if value in arguments:
             return value
         raise ConfigError(f"Expected one of {arguments} for {where}; received {value!r}.")
+    if origin is tuple and isinstance(value, list | tuple):  # JSON knows only lists
+        return tuple(_convert(v, arguments[0], where) for v in value)
     if origin is dict and isinstance(value, Mapping):
         inner = arguments[1]
         return {key: v if inner is Any else _convert(v, inner, where) for key, v in value.items()}
@@ -141,6 +148,16 @@ class ModelConfig(Config):
     max_edge_px : float
         Length of the longest edge in the labels in px of the network input: points further
         apart are joined only with better evidence. 0 means no such limit.
+    max_reach_px : float
+        Distance from the middle of an animal, in px of the network input, beyond which no
+        point is its own, where points are joined by whose they are. 0 means no such limit.
+    classes : tuple of str
+        Identities that the network tells apart, by the names of their tracks; empty for a
+        network that tells none.
+    class_loss_weight : float
+        Of the error about identities beside that of the confidence maps.
+    class_units : int
+        Width of the dense layer between the features of a window and its identity.
     """
 
     backbone: str = "unet"
@@ -155,6 +172,10 @@ class ModelConfig(Config):
     paf_half_width_px: float = 5.0
     paf_loss_weight: float = 0.25
     max_edge_px: float = 0.0
+    max_reach_px: float = 0.0
+    classes: tuple[str, ...] = ()
+    class_loss_weight: float = 0.02
+    class_units: int = 64
 
     def __post_init__(self) -> None:
         self._require(self.channels in (1, 3), "channels", "1 (gray) or 3 (colour)")
@@ -164,9 +185,13 @@ class ModelConfig(Config):
         self._require(self.sigma_px > 0, "sigma_px", "a positive number")
         self._require(self.crop_px >= 0, "crop_px", "a whole number of at least 0")
         self._require(self.max_peaks >= 1, "max_peaks", "a whole number of at least 1")
-        for name in ("paf_half_width_px", "paf_loss_weight"):
+        for name in ("paf_half_width_px", "paf_loss_weight", "class_loss_weight"):
             self._require(getattr(self, name) > 0, name, "a positive number")
-        self._require(self.max_edge_px >= 0, "max_edge_px", "a number of at least 0")
+        for name in ("max_edge_px", "max_reach_px"):
+            self._require(getattr(self, name) >= 0, name, "a number of at least 0")
+        self._require(self.class_units >= 1, "class_units", "a whole number of at least 1")
+        unique = len(set(self.classes)) == len(self.classes) and all(self.classes)
+        self._require(unique, "classes", "a different name for each identity")
 
 
 @dataclass(frozen=True)
@@ -322,8 +347,14 @@ class PredictConfig(Config):
     min_mean_confidence : float
         Animals whose joined points have a lower mean confidence are left out: one faint
         point of an animal is likely, an animal of faint points is not.
+    min_class_probability : float
+        An animal is given an identity only where it has at least this probability, and
+        is left without one otherwise.
     precision : {"auto", "float32", "bfloat16", "float16"}
         Of the layers.
+    sleap_exact : bool
+        For models of SLEAP: give the coordinates of SLEAP 1.4, half a pixel off where it is,
+        instead of those that the network was taught.
     """
 
     batch_size: int = 0
@@ -333,14 +364,261 @@ class PredictConfig(Config):
     min_line_score: float = 0.25
     min_points: int = 2
     min_mean_confidence: float = 0.4
+    min_class_probability: float = 0.2
     precision: Precision = "auto"
+    sleap_exact: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "max_instances"):
             self._require(getattr(self, name) >= 0, name, "a whole number of at least 0")
-        for name in ("peak_threshold", "min_line_score", "min_mean_confidence"):
+        for name in (
+            "peak_threshold", "min_line_score", "min_mean_confidence", "min_class_probability",
+        ):  # fmt: skip
             self._require(0 <= getattr(self, name) <= 1, name, "a number from 0 to 1")
         self._require(self.min_points >= 1, "min_points", "a whole number of at least 1")
+
+
+@dataclass(frozen=True)
+class TrackConfig(Config):
+    """How poses become individuals.
+
+    Frames count as steps between frames that were looked at: of a video predicted at
+    every eighth frame, eight frames are one.
+
+    Parameters
+    ----------
+    tracker : str
+        Name in `tracking.base.TRACKERS`: how the place of an animal is foreseen.
+    max_animals : int
+        How many animals there are, where that is known: never more identities, and an
+        animal that appears takes over one that is free. 0 means unknown.
+    costs : dict of str to float
+        Names in `tracking.costs.COSTS` with their weights: what makes an instance unlike
+        the one that a track expects. A cost that cannot tell counts nothing.
+    assignment : str
+        Name in `tracking.assignment.ASSIGNMENTS`: how instances are shared out to tracks.
+    window_frames : int
+        Past frames that the trackers ``window`` and ``flow`` look back at.
+    body_length_px : float
+        Diagonal of the box around a typical animal; 0 measures it as the video goes on.
+        Skeletons of one point need it.
+    motion_fraction : float
+        Distance along one axis between a point and where it was expected one frame
+        later, as a standard deviation in body lengths; 0 learns it as the video goes on.
+    gate_spreads : float
+        An instance farther from where a track expects it, in such deviations (which grow
+        with the frames the animal was out of sight), is not that animal.
+    max_gap_frames : int
+        A track out of sight for longer ends; with `max_animals` its identity waits for an
+        animal that appears anywhere.
+    confirm_frames : int
+        An animal that appears gets an identity once seen in so many frames without
+        a break of as many, so that false detections get none; 1 = at once.
+    min_points : int
+        Instances with fewer points start no track (skeletons with fewer nodes need all);
+        they may still continue one.
+    min_score : float
+        Likewise for instances of a lower score; without a score they may.
+    user_tracks : {"anchor", "overwrite"}
+        What a person said about identities is kept, and leads the tracks (``anchor``), or
+        it is forgotten.
+    use_identities : bool
+        Take the tracks that predicted instances already have (from an identity model) as
+        evidence, each as sure as its track score, for the cost ``appearance``.
+    """
+
+    tracker: str = "kalman"
+    max_animals: int = 0
+    costs: dict[str, float] = field(
+        default_factory=lambda: {"oks": 1.0, "centroid": 0.2, "appearance": 2.0}
+    )
+    assignment: str = "hungarian"
+    window_frames: int = 5
+    body_length_px: float = 0.0
+    motion_fraction: float = 0.0
+    gate_spreads: float = 8.0
+    max_gap_frames: int = 50
+    confirm_frames: int = 3
+    min_points: int = 2
+    min_score: float = 0.0
+    user_tracks: Literal["anchor", "overwrite"] = "anchor"
+    use_identities: bool = False
+
+    def __post_init__(self) -> None:
+        whole = "a whole number of at least"
+        for name in ("max_animals", "max_gap_frames"):
+            self._require(getattr(self, name) >= 0, name, f"{whole} 0")
+        for name in ("window_frames", "confirm_frames", "min_points"):
+            self._require(getattr(self, name) >= 1, name, f"{whole} 1")
+        for name in ("body_length_px", "motion_fraction", "min_score"):
+            self._require(getattr(self, name) >= 0, name, "a number of at least 0")
+        self._require(self.gate_spreads > 0, "gate_spreads", "a positive number")
+        weights = self.costs.values()
+        positive = any(weight > 0 for weight in weights) and all(weight >= 0 for weight in weights)
+        self._require(positive, "costs", "weights of at least 0, one of them above,")
+
+
+@dataclass(frozen=True)
+class StitchConfig(Config):
+    """How the tracks of a first pass are joined and cleaned.
+
+    Costs are log-likelihood ratios in nats, so that weights of 1 are what theory says.
+    Frames count as in `TrackConfig`.
+
+    Parameters
+    ----------
+    max_animals : int
+        How many animals there are, where that is known: never more tracks in a video,
+        and no more instances in a frame. 0 means unknown.
+    max_gap_frames : int
+        Longest gap that motion is asked about; without `max_animals` also the longest
+        that is bridged.
+    motion_weight, shape_weight, appearance_weight : float
+        Of where the animal would have got, of its limb lengths, and of the class
+        probabilities, where there are any.
+    gap_weight : float
+        A gap costs this times the logarithm of its frames.
+    same_track_bonus : float
+        Nats for what had one track before.
+    new_track_cost : float
+        Nats of a new animal, the rarer the higher: successions that cost more are not
+        made. Not used with `max_animals`.
+    duplicate_oks : float
+        Instances that are this alike are one when there are too many.
+    min_track_frames : int
+        Tracks of fewer frames are removed.
+    """
+
+    max_animals: int = 0
+    max_gap_frames: int = 100
+    motion_weight: float = 1.0
+    shape_weight: float = 1.0
+    appearance_weight: float = 1.0
+    gap_weight: float = 0.5
+    same_track_bonus: float = 3.0
+    new_track_cost: float = 4.0
+    duplicate_oks: float = 0.8
+    min_track_frames: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("max_animals", "max_gap_frames"):
+            self._require(getattr(self, name) >= 0, name, "a whole number of at least 0")
+        for name in (
+            "motion_weight", "shape_weight", "appearance_weight", "gap_weight", "same_track_bonus",
+        ):  # fmt: skip
+            self._require(getattr(self, name) >= 0, name, "a number of at least 0")
+        self._require(0 < self.duplicate_oks <= 1, "duplicate_oks", "a similarity in (0, 1]")
+        self._require(self.min_track_frames >= 1, "min_track_frames", "a whole number above 0")
+
+
+@dataclass(frozen=True)
+class SmoothConfig(Config):
+    """How missing points are filled and noise is taken out.
+
+    Frames count in steps of the frames that tracks have: of a video predicted at every
+    eighth frame, eight frames are one.
+
+    Parameters
+    ----------
+    method : str
+        Name in `tracking.smoothing.SMOOTHERS`. ``linear`` and ``pchip`` fill gaps,
+        ``median`` and ``savgol`` filter what is there, ``kalman`` does both and says how
+        sure it is.
+    max_gap_frames : int
+        Longest gap of a point that ``linear``, ``pchip`` and ``kalman`` fill, in missing
+        frames; longer ones stay, and nothing is carried across them.
+    window_frames : int
+        Width of the windows of ``median`` and ``savgol``; odd.
+    polynomial_order : int
+        Of ``savgol``, below the width of the window.
+    keep_labels : bool
+        Instances that a person made or confirmed guide their neighbours and stay as they
+        are. Otherwise they are treated like predictions, and those that change become
+        predictions.
+    """
+
+    method: str = "kalman"
+    max_gap_frames: int = 10
+    window_frames: int = 5
+    polynomial_order: int = 2
+    keep_labels: bool = True
+
+    def __post_init__(self) -> None:
+        self._require(self.max_gap_frames >= 0, "max_gap_frames", "a whole number of at least 0")
+        odd = self.window_frames >= 1 and self.window_frames % 2 == 1
+        self._require(odd, "window_frames", "an odd whole number of at least 1")
+        order = self.polynomial_order
+        fits = 0 <= order < self.window_frames
+        self._require(fits, "polynomial_order", "a whole number from 0 to window_frames - 1")
+
+
+@dataclass(frozen=True)
+class IdentityConfig(Config):
+    """Everything that happens to poses until they are individuals.
+
+    Parameters
+    ----------
+    track : TrackConfig
+        The first pass, frame by frame.
+    stitch : StitchConfig
+        What looks at the whole video afterwards.
+    smooth : SmoothConfig
+    stitching, smoothing : bool
+        Whether to do these at all.
+    """
+
+    track: TrackConfig = field(default_factory=TrackConfig)
+    stitch: StitchConfig = field(default_factory=StitchConfig)
+    smooth: SmoothConfig = field(default_factory=SmoothConfig)
+    stitching: bool = True
+    smoothing: bool = False
+
+    def with_animals(self, max_animals: int = 0, tracker: str | None = None) -> IdentityConfig:
+        """Return a copy for a number of animals (0: as it was) and a tracker (None: likewise)."""
+        track, stitch = self.track, self.stitch
+        if tracker is not None:
+            track = track.replace(tracker=tracker)
+        if max_animals:
+            track = track.replace(max_animals=max_animals)
+            stitch = stitch.replace(max_animals=max_animals)
+        return self.replace(track=track, stitch=stitch)
+
+
+@dataclass(frozen=True)
+class ReviewConfig(Config):
+    """What counts as a suspected error.
+
+    Parameters
+    ----------
+    expected_animals : int
+        How many animals every frame shows; 0 means as many as most frames do.
+    threshold_sd : float
+        What lies so many standard deviations off is reported. They are estimated from the
+        recording itself, so that a few errors do not move them.
+    max_gap_frames : int
+        Rows of one animal farther apart say nothing about each other.
+    merge_gap_frames : int
+        Suspicions of one kind about one animal, at most so far apart, are one episode.
+    window_frames : int
+        Rows before and after a meeting over which the looks of animals are compared.
+
+    Notes
+    -----
+    Where a recording was predicted at every n-th frame, a frame here means n frames.
+    """
+
+    expected_animals: int = 0
+    threshold_sd: float = 6.0
+    max_gap_frames: int = 5
+    merge_gap_frames: int = 5
+    window_frames: int = 40
+
+    def __post_init__(self) -> None:
+        for name in ("expected_animals", "merge_gap_frames"):
+            self._require(getattr(self, name) >= 0, name, "a whole number of at least 0")
+        self._require(self.threshold_sd > 0, "threshold_sd", "a positive number")
+        self._require(self.max_gap_frames >= 1, "max_gap_frames", "a whole number of at least 1")
+        self._require(self.window_frames >= 5, "window_frames", "a whole number of at least 5")
 
 
 @dataclass(frozen=True)
@@ -371,6 +649,11 @@ class RunConfig(Config):
                 f"Expected one anchor for all networks of a run; received {anchors}. "
                 "Set it for all of them: --set model.anchor=NODE"
             )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Identities that one of the networks tells apart; empty where none does."""
+        return next((model.classes for model in self.networks.values() if model.classes), ())
 
 
 def override(config: AnyConfig, assignments: Sequence[str]) -> AnyConfig:

@@ -1,0 +1,182 @@
+"""How unlike an instance is to what a track expects: one cost each, combined with weights.
+
+Every cost is a negative logarithm of a likelihood, so that they add up, and none of them
+runs into a wall: SLEAP's kernel ``exp(-d^2)`` is zero to the last bit for every animal
+that moved by more than some pixels, and then nothing tells two of them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_animalpose.registry import Registry
+
+__all__ = ["COSTS", "Cost", "Pairs", "combine_costs", "find_centroids"]
+
+Floats = NDArray[np.float64]
+LEAST_SHARE = 0.02  # of an overlap or of an agreement: what "none at all" counts as
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of an instance and a pose that a track expects.
+
+    Parameters
+    ----------
+    seen, expected : array of float64, shape (P, K, 2)
+        (x, y) in px; NaN = missing.
+    spread_px : array of float64, shape (P,)
+        Standard deviation along one axis of the distance of a point from where it is
+        expected: grows with the size of the animal and the frames out of sight.
+    seen_class, expected_class : array of float64, shape (P, A), optional
+        Class probabilities or any other vectors that tell animals apart; NaN = unknown.
+    """
+
+    seen: Floats
+    expected: Floats
+    spread_px: Floats
+    seen_class: Floats | None = None
+    expected_class: Floats | None = None
+
+    @cached_property
+    def offset(self) -> Floats:
+        """Distance (x, y) of every point from where it is expected, NaN = not shared."""
+        return self.seen - self.expected
+
+    @cached_property
+    def shared(self) -> NDArray[np.bool_]:
+        """Points that both have, shape (P, K)."""
+        return ~np.isnan(self.offset[..., 0])
+
+    @cached_property
+    def n_shared(self) -> NDArray[np.intp]:
+        """Number of points that both have, shape (P,)."""
+        return np.count_nonzero(self.shared, axis=1)
+
+    @cached_property
+    def distance2(self) -> Floats:
+        """Squared distance of every shared point in px^2, otherwise 0; shape (P, K)."""
+        offset = self.offset
+        squared = offset[..., 0] ** 2 + offset[..., 1] ** 2
+        return np.where(self.shared, squared, 0.0)
+
+    @cached_property
+    def shift2(self) -> Floats:
+        """Squared length of the mean offset in px^2, shape (P,).
+
+        Over the points that both have, so that a missing one does not move the centroid;
+        where they have none in common, between the centroids of what each has.
+        """
+        offset = np.where(self.shared[..., None], self.offset, 0.0)
+        mean = offset.sum(axis=1) / np.maximum(self.n_shared, 1)[:, None]
+        apart = self.n_shared == 0
+        if apart.any():
+            mean[apart] = find_centroids(self.seen[apart]) - find_centroids(self.expected[apart])
+        return np.asarray(mean[:, 0] ** 2 + mean[:, 1] ** 2)
+
+    @cached_property
+    def ratio(self) -> Floats:
+        """``d^2 / (2 spread^2)`` of every shared point, otherwise 0; shape (P, K)."""
+        return self.distance2 / (2.0 * self.spread_px[:, None] ** 2)
+
+    @cached_property
+    def surprise(self) -> Floats:
+        """Mean over shared points of ``ratio / (1 + ratio)``, (P,): 0 to 1, NaN = none shared.
+
+        Where it is 0.404 on average, errors are as large as the spread says
+        (`motion.MotionScale`).
+        """
+        total = (self.ratio / (1.0 + self.ratio)).sum(axis=1)
+        return divide_where(total, self.n_shared)
+
+
+Cost = Callable[[Pairs], Floats]
+"""Pairs -> cost of each, shape (P,), at least 0; NaN where this cost cannot tell."""
+
+COSTS: Registry[Cost] = Registry("cost")
+
+
+def find_centroids(xy: Floats) -> Floats:
+    """Return the mean of the points of every instance (..., K, 2) in px; NaN = no point."""
+    missing = np.isnan(xy)
+    count = xy.shape[-2] - np.count_nonzero(missing, axis=-2)
+    total = np.where(missing, 0.0, xy).sum(axis=-2)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def divide_where(total: Floats, count: NDArray[np.intp]) -> Floats:
+    """Return total / count, NaN where the count is 0."""
+    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+
+
+def combine_costs(pairs: Pairs, weights: Mapping[str, float]) -> Floats:
+    """Return the weighted mean of several costs, shape (P,).
+
+    Costs that cannot tell are left out of the mean; inf where none can.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    weights : mapping of str to float
+        By names in `COSTS`.
+    """
+    total, weight_sum = np.zeros(len(pairs.seen)), np.zeros(len(pairs.seen))
+    for name, weight in weights.items():
+        if weight > 0:
+            values = COSTS.get(name)(pairs)
+            known = ~np.isnan(values)
+            total += np.where(known, weight * values, 0.0)
+            weight_sum += weight * known
+    return np.divide(total, weight_sum, out=np.full_like(total, np.inf), where=weight_sum > 0)
+
+
+@COSTS.register("oks")
+def cost_keypoints(pairs: Pairs) -> Floats:
+    """Mean over shared points of ``log(1 + d^2 / (2 spread^2))``.
+
+    What OKS is for a Gaussian this is for a Student distribution of one degree of freedom:
+    the same near 0, where ``-log OKS = d^2 / (2 spread^2)``, but it grows without bound as
+    a logarithm, so that one point far off does not outweigh all others.
+    """
+    return divide_where(np.log1p(pairs.ratio).sum(axis=1), pairs.n_shared)
+
+
+@COSTS.register("centroid")
+def cost_centroid(pairs: Pairs) -> Floats:
+    """Return the same of the centroids alone: where the animal is, not how it stands."""
+    return np.log1p(pairs.shift2 / (2.0 * pairs.spread_px**2))
+
+
+@COSTS.register("iou")
+def cost_boxes(pairs: Pairs) -> Floats:
+    """``-log`` of the intersection over union of the boxes around the points.
+
+    Boxes are widened by the spread on all sides, so that animals of one point have one.
+    """
+    margin = pairs.spread_px[:, None]
+    sides = []
+    for xy in (pairs.seen, pairs.expected):
+        missing = np.isnan(xy)
+        low = np.where(missing, np.inf, xy).min(axis=1) - margin
+        high = np.where(missing, -np.inf, xy).max(axis=1) + margin
+        sides.append((low, high))
+    (low_a, high_a), (low_b, high_b) = sides
+    common = np.clip(np.minimum(high_a, high_b) - np.maximum(low_a, low_b), 0, None).prod(axis=1)
+    union = (high_a - low_a).prod(axis=1) + (high_b - low_b).prod(axis=1) - common
+    return np.asarray(-np.log(np.maximum(common / union, LEAST_SHARE)))
+
+
+@COSTS.register("appearance")
+def cost_appearance(pairs: Pairs) -> Floats:
+    """``-log`` of the cosine of the class vectors; NaN where one of them is not known."""
+    if pairs.seen_class is None or pairs.expected_class is None:
+        return np.full(len(pairs.seen), np.nan)
+    dot = (pairs.seen_class * pairs.expected_class).sum(axis=1)
+    norms = [np.sqrt((c * c).sum(axis=1)) for c in (pairs.seen_class, pairs.expected_class)]
+    cosine = dot / np.maximum(norms[0] * norms[1], np.finfo(np.float64).tiny)
+    return np.asarray(-np.log(np.clip(cosine, LEAST_SHARE, 1.0)))
