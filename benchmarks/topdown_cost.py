@@ -41,6 +41,7 @@ def choose_places(n_frames: int, n_animals: int, size: int) -> Candidates:
         np.repeat(np.arange(n_frames, dtype=np.int32), n_animals),
         rng.uniform(0, size, (count, 2)).astype(np.float32),
         np.ones(count, np.float32),
+        np.zeros(n_frames, bool),
     )
 
 

@@ -11,12 +11,24 @@ from napari_animalpose.config import (
     ModelConfig,
     PredictConfig,
     RunConfig,
+    SmoothConfig,
+    StitchConfig,
+    TrackConfig,
     TrainConfig,
     override,
 )
 from napari_animalpose.errors import ConfigError
 
-CLASSES = (ModelConfig, AugmentConfig, TrainConfig, PredictConfig, RunConfig)
+CLASSES = (
+    ModelConfig,
+    AugmentConfig,
+    TrainConfig,
+    PredictConfig,
+    RunConfig,
+    StitchConfig,
+    SmoothConfig,
+    TrackConfig,
+)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner),
@@ -151,6 +163,13 @@ def test_whole_numbers_are_numbers():
         (AugmentConfig, "scale_max", [1.0, 2.0], [0.9]),
         (AugmentConfig, "noise", [0.0, 1.0], [-0.1, 1.1]),
         (AugmentConfig, "gamma", [0.0, 3.0], [-0.1]),
+        (StitchConfig, "max_animals", [0, 9], [-1]),
+        (StitchConfig, "motion_weight", [0.0, 2.0], [-0.1, float("nan")]),
+        (StitchConfig, "duplicate_oks", [0.01, 1.0], [0.0, 1.1]),
+        (StitchConfig, "min_track_frames", [1], [0]),
+        (SmoothConfig, "max_gap_frames", [0, 99], [-1]),
+        (SmoothConfig, "window_frames", [3, 5], [0, 4, -1]),
+        (SmoothConfig, "polynomial_order", [0, 4], [-1, 5]),
         (TrainConfig, "batch_size", [1], [0]),
         (TrainConfig, "epochs", [1], [0]),
         (TrainConfig, "seed", [0, 2**32 - 1], [-1, 2**32]),
@@ -161,6 +180,13 @@ def test_whole_numbers_are_numbers():
         (TrainConfig, "test_fraction", [0.0, 0.84], [0.86, 1.0]),
         (PredictConfig, "peak_threshold", [0.0, 1.0], [-0.1, 1.1]),
         (PredictConfig, "batch_size", [0, 1], [-1]),
+        (TrackConfig, "max_animals", [0, 20], [-1]),
+        (TrackConfig, "window_frames", [1], [0]),
+        (TrackConfig, "max_gap_frames", [0], [-1]),
+        (TrackConfig, "confirm_frames", [1], [0]),
+        (TrackConfig, "motion_fraction", [0.0, 2.0], [-0.1, float("nan")]),
+        (TrackConfig, "gate_spreads", [0.1], [0.0, float("inf")]),
+        (TrackConfig, "costs", [{"oks": 1.0, "iou": 0.0}], [{}, {"oks": 0.0}, {"oks": -1.0}]),
     ],
 )
 def test_ranges(cls, name, allowed, refused):

@@ -18,9 +18,12 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors
     from napari_animalpose.data.video import Video as Video
     from napari_animalpose.errors import AnimalPoseError as AnimalPoseError
     from napari_animalpose.pipeline import evaluate as evaluate
+    from napari_animalpose.pipeline import find_likely_errors as find_likely_errors
     from napari_animalpose.pipeline import load_predictor as load_predictor
     from napari_animalpose.pipeline import predict as predict
     from napari_animalpose.pipeline import read as read
+    from napari_animalpose.pipeline import suggest as suggest
+    from napari_animalpose.pipeline import track as track
     from napari_animalpose.pipeline import train as train
     from napari_animalpose.pipeline import write as write
 
@@ -35,9 +38,12 @@ _LAZY = {
     "Video": "data.video",
     "Visibility": "data.poses",
     "evaluate": "pipeline",
+    "find_likely_errors": "pipeline",
     "load_predictor": "pipeline",
     "predict": "pipeline",
     "read": "pipeline",
+    "suggest": "pipeline",
+    "track": "pipeline",
     "train": "pipeline",
     "write": "pipeline",
 }

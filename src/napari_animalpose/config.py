@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -451,10 +452,10 @@ class TrackConfig(Config):
         for name in ("window_frames", "confirm_frames", "min_points"):
             self._require(getattr(self, name) >= 1, name, f"{whole} 1")
         for name in ("body_length_px", "motion_fraction", "min_score"):
-            self._require(getattr(self, name) >= 0, name, "a number of at least 0")
-        self._require(self.gate_spreads > 0, "gate_spreads", "a positive number")
+            self._require(0 <= getattr(self, name) < math.inf, name, "a number of at least 0")
+        self._require(0 < self.gate_spreads < math.inf, "gate_spreads", "a positive number")
         weights = self.costs.values()
-        positive = any(weight > 0 for weight in weights) and all(weight >= 0 for weight in weights)
+        positive = any(w > 0 for w in weights) and all(0 <= w < math.inf for w in weights)
         self._require(positive, "costs", "weights of at least 0, one of them above,")
 
 

@@ -179,11 +179,18 @@ def test_gallery_tiles_state_label_and_error(frame):
         ErrorTile(frame, POSE, shifted, "frame 7"),
         ErrorTile(frame, POSE, missing, "frame 9"),
         ErrorTile(frame, POSE, POSE),
+        ErrorTile(frame, missing, POSE, "frame 11"),
+        ErrorTile(
+            frame, np.where([[1], [0], [1]], POSE, np.nan), np.where([[0], [1], [0]], POSE, np.nan)
+        ),
     ]
     assert tiles[0].error_px == 5.0
     figure = draw_error_gallery(tiles, MOUSE, columns=2)
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["frame 7 · 5.0 px", "frame 9 · no pair", "0.0 px", ""]
+    assert titles == [
+        "frame 7 · 5.0 px", "frame 9 · missed", "0.0 px", "frame 11 · invented",
+        "no point in both", "",
+    ]  # fmt: skip
     points = {
         artist.get_gid(): artist.get_offsets()
         for artist in figure.axes[0].collections
@@ -266,8 +273,10 @@ def test_histograms_state_median_percentile_and_misses():
     errors = np.array([(i, np.inf if i > 8 else 20.0, np.nan) for i in range(1, 11)], float)
     figure = draw_error_histograms(errors, MOUSE, max_px=10)
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts[:3] == ["5.0 / 9.0", "20.0 / missed, 20% missed", "no truth"]
+    assert texts[:3] == ["5.5 / 9.1", "20.0 / 20.0, 20% missed", "no truth"]
     figure_to_rgb(figure)
+    lost = draw_error_histograms(np.full((2, 3), np.inf), MOUSE, max_px=10)
+    assert lost.axes[0].texts[0].get_text() == "– / –, 100% missed"
 
 
 @pytest.mark.parametrize("draw", [draw_pck_curves, draw_error_histograms])
@@ -279,7 +288,13 @@ def test_errors_that_do_not_fit_the_skeleton_are_refused(draw):
 def test_the_oks_distribution_states_its_mean():
     figure = draw_oks_distribution([0.2, 0.6, 0.8, 1.0, np.nan])
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["mean 0.650", "75% ≥ 0.5", "50% ≥ 0.75"]
+    assert texts == ["75% ≥ 0.5", "50% ≥ 0.75", "mean 0.650"]
+    figure = draw_oks_distribution([0.2, 0.6, 0.8, 1.0], n_missed=4)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["38% ≥ 0.5", "25% ≥ 0.75", "mean 0.650", "4 missed"]  # 3 and 2 of 8
+    assert figure.axes[0].get_ylabel() == "animals (of 8)"
+    lost = draw_oks_distribution([], n_missed=2)
+    assert [text.get_text() for text in lost.axes[0].texts][-1] == "2 missed"
     with pytest.raises(DataError, match="at least one"):
         draw_oks_distribution([np.nan])
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from napari_animalpose.data.poses import Poses
+from napari_animalpose.data.poses import Origin, Poses
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import ConfigError, DataError
 from napari_animalpose.nn.autoconfig import (
@@ -167,3 +167,17 @@ def test_unknown_presets_and_pipelines_are_refused():
         choose_config(measures(), "bogus")
     with pytest.raises(ConfigError, match="known pipeline"):
         choose_config(measures(), "fast", "bogus")
+
+
+def test_what_gray_and_colour_have_in_common_is_gray():
+    poses = Poses.from_arrays(
+        Skeleton(("a", "b")), frame=[0, 1], xy=[[[10, 10], [40, 50]]] * 2, origin=Origin.USER
+    )
+    sizes = [(100, 200), (120, 160)]
+    assert measure_labels(poses, sizes, [3, 3]).channels == 3
+    mixed = measure_labels(poses, sizes, [1, 3])
+    assert (mixed.channels, mixed.gray_and_colour, mixed.n_sizes) == (1, True, 2)
+    choice = choose_config(mixed)
+    assert {model.channels for model in choice.config.networks.values()} == {1}
+    assert any("model.channels=3" in reason for reason in choice.reasons)
+    assert "2 sizes up to 200 x 120 px" in choice.reasons[0]

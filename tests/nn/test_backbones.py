@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from receptive_fields import measure_receptive_field
 
 from napari_animalpose.config import ModelConfig
 from napari_animalpose.errors import ConfigError
@@ -51,33 +52,11 @@ MODELS = [config for template in TEMPLATES for config in all_strides(*template)]
 NAMES = [f"{m.backbone}-{m.backbone_options}-stride{m.output_stride}" for m in MODELS]
 
 
-def probe_receptive_field(config, n_inputs=6):
-    """Largest width over which any output cell depends on the input.
-
-    The gradient of one cell of every phase of the grid in `n_inputs` random images each;
-    their union, because max pooling passes the gradient to one cell of four. All weights
-    are positive, so that no unit is off.
-    """
+def probe_receptive_field(config):
+    """Measure the receptive field of a network whose weights are positive: no unit is off."""
     network = build_network(config, {"maps": 1})
     network.set_weights([np.abs(weight) + 0.01 for weight in network.get_weights()])
-    multiple = backbone_options(config).max_stride
-    side = model_receptive_field(config) + 5 * multiple
-    side += -side % multiple
-    n_phases = multiple // config.output_stride
-    middle = side // 2 // multiple * n_phases
-    cells = np.repeat(np.arange(middle, middle + n_phases), n_inputs)
-    shape = (len(cells), 2 * multiple, side, 1)
-    images = tf.constant(np.random.default_rng(0).uniform(0.1, 1, shape), tf.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(images)
-        maps = network(images)["maps"]
-        row = maps.shape[1] // 2
-        total = tf.reduce_sum(tf.gather(maps[:, row, :, 0], cells, batch_dims=1))
-    used = np.any(tape.gradient(total, images).numpy() != 0, axis=(1, 3))  # (B, W)
-    used = used.reshape(n_phases, n_inputs, side).any(axis=1)
-    assert not used[:, [0, -1]].any()  # the image is large enough to see all of it
-    widths = [np.ptp(np.flatnonzero(line)) + 1 for line in used]
-    return max(widths)
+    return measure_receptive_field(network, config)
 
 
 @pytest.mark.parametrize("config", MODELS, ids=NAMES)
@@ -176,7 +155,7 @@ def test_filters_are_multiples_of_eight():
 
 
 def test_every_registered_backbone_has_defaults_a_summary_and_layers():
-    assert set(BACKBONES) == {"unet", "leap"}
+    assert {"unet", "leap", "resnet50", "mobilenetv2"} <= set(BACKBONES)
     for name in BACKBONES:
         entry = BACKBONES.get(name)
         options = entry.options()

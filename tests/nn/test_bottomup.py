@@ -15,6 +15,7 @@ from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.geometry import pad_to_multiple, scale_points
 from napari_animalpose.nn.heads import PIPELINES
 from napari_animalpose.nn.inference import poses_from_detections
+from napari_animalpose.nn.models.detectors import bottomup
 from napari_animalpose.nn.models.detectors.bottomup import BottomUpDetector
 from napari_animalpose.nn.models.forward import Forward
 from napari_animalpose.nn.models.heads.multi_instance import MultiInstanceHead
@@ -116,9 +117,42 @@ def test_the_most_animals():
 
 def test_more_animals_than_peaks_are_kept_for():
     truth = place(*((50 + 70 * i, 60, 90) for i in range(6)))[None]
-    assert find(truth, (128, 460), model_at(max_peaks=3)).points.shape[1] == 3
-    config = PredictConfig(max_instances=6)
-    assert find(truth, (128, 460), model_at(max_peaks=3), config=config).points.shape[1] == 6
+    for max_peaks in (1, 3, 6):
+        found = find(truth, (128, 460), model_at(max_peaks=max_peaks))
+        assert found.points.shape[1] == 6
+        assert not found.crowded.any()
+
+
+def crowd():
+    """Fifty animals side by side in five rows, (1, 50, 4, 2)."""
+    return place(*((45 + 50 * (i % 10), 40 + 80 * (i // 10), 90) for i in range(50)))[None]
+
+
+def test_fifty_animals_although_only_two_were_labelled():
+    model = model_at(max_peaks=10)
+    found = find(crowd(), (400, 560), model)
+    assert found.points.shape == (1, 50, 4, 2)
+    assert not found.crowded.any()
+    for animal in crowd()[0]:
+        assert np.abs(found.points[0] - animal).max(axis=(1, 2)).min() < 0.1
+
+
+def test_a_crowd_beyond_all_slots_is_told(monkeypatch):
+    monkeypatch.setattr(bottomup, "MOST_PEAKS", 16)
+    truth = np.full((2, 50, 4, 2), np.nan, np.float32)
+    truth[0, :3], truth[1] = crowd()[0, :3], crowd()[0]
+    found = find(truth, (400, 560), model_at(max_peaks=10))
+    assert found.crowded.tolist() == [False, True]
+    assert np.isfinite(found.points[..., 1, 0]).sum(axis=1).tolist() == [3, 16]
+
+
+def test_an_animal_half_outside_is_one_animal_without_the_points_that_are_not_there():
+    truth = place((236, 100, 0), (80, 100, 30))[None]  # a head at x = 266 of 240
+    truth[0, 0, 0] = np.nan
+    found = find(truth, (200, 240), model_at())
+    poses = poses_from_detections(SKELETON, 0, [4], found, 0.2)
+    assert len(poses) == 2
+    np.testing.assert_allclose(poses.xy[np.argsort(-poses.xy[:, 1, 0])], truth[0], atol=0.1)
 
 
 def test_points_in_the_padding_are_moved_into_the_frame():
@@ -130,7 +164,7 @@ def test_points_in_the_padding_are_moved_into_the_frame():
 def test_why_points_were_joined():
     truth = place((70, 60, 0), (160, 120, 90))[None]
     working = detector(truth, (200, 240), model_at())
-    _, found = working.start(np.zeros((1, 200, 240, 1), np.uint8))
+    found, _ = working.wait(working.start(np.zeros((1, 200, 240, 1), np.uint8)))
     instances = working.join(found, return_candidates=True)
     assert instances.candidates.scores.shape == (1, 3, 2, 2)
     assert instances.candidates.joined.sum() == 6

@@ -101,7 +101,9 @@ def test_the_identity_batch_is_the_examples_in_the_asked_order():
 
 def test_batches_have_the_types_that_the_device_expects():
     batch = sampler(4, 2).draw()
-    assert [part.dtype for part in batch] == [np.uint8, *[np.float32] * 4, np.int32]
+    assert [part.dtype for part in batch] == [
+        np.uint8, *[np.float32] * 4, np.int32, np.int32,
+    ]  # fmt: skip
 
 
 def test_the_middle_of_a_frame_lies_between_its_pixels():

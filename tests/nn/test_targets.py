@@ -102,3 +102,93 @@ def test_crossing_edges_share_the_crossing():
 def test_no_edges_give_no_channels():
     fields = part_affinity_fields(np.zeros((2, 1, 3, 2)), [], HEIGHT, WIDTH, 2, 3.0)
     assert fields.shape == (2, 11, 15, 0, 2)
+
+
+# ------------------------------------------------------- instances that do not reach a window
+def crowd(seed=0, n_near=3, n_far=5):
+    """Instances around the window, and others out of reach of it on all sides."""
+    rng = np.random.default_rng(seed)
+    near = rng.uniform(-10, 40, (n_near, 4, 2)).astype(np.float32)
+    side = rng.choice([-1, 1], (n_far, 1, 2)) * rng.uniform(200, 400, (n_far, 1, 2))
+    far = (side + rng.uniform(-10, 10, (n_far, 4, 2))).astype(np.float32)
+    return near, far
+
+
+def draw(xy):
+    """Maps of sigma 2 (reach 29 px) and fields of half-width 3 (reach 37 px)."""
+    edges = [(0, 1), (2, 1), (3, 0)]
+    return (
+        confidence_maps(xy, HEIGHT, WIDTH, 2, 2.0),
+        part_affinity_fields(xy, edges, HEIGHT, WIDTH, 2, 3.0),
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_instances_out_of_reach_change_nothing_wherever_they_are_listed(seed):
+    near, far = crowd(seed)
+    mixed = np.concatenate([near, far])[np.argsort([0, 3, 7, 1, 2, 4, 5, 6])]
+    for alone, among in zip(draw(near), draw(mixed), strict=True):
+        np.testing.assert_array_equal(among, alone)
+    for maps in draw(far):
+        np.testing.assert_array_equal(maps, 0)
+
+
+def test_an_instance_may_reach_a_window_with_some_of_its_points():
+    near, far = crowd(n_near=2, n_far=2)
+    xy = np.stack([far[0], near[0], far[1], near[1]])
+    xy[0, 2] = (12, 8)
+    xy[2, 0], xy[2, 3] = (-300, 10), (300, 10)  # this edge crosses the window, its ends do not
+    maps, fields = draw(xy)
+    single = [draw(instance[None]) for instance in xy]
+    np.testing.assert_array_equal(maps, np.max([each[0] for each in single], axis=0))
+    assert maps[..., 2].max() > 0.5
+    assert np.linalg.norm(fields[5, :, 2], axis=-1).min() > 0.99
+
+
+def test_the_faintest_bump_and_edge_of_float32_are_drawn():
+    """13.4 sigma: the weight of exp(-90), a subnormal number of float32, is not lost."""
+    x = -13.4 * 2.0
+    maps = confidence_maps(np.array([[[x, 0.0]]]), HEIGHT, WIDTH, 1, 2.0)
+    assert maps[0, 0, 0] == pytest.approx(math.exp(-0.5 * 13.4**2), rel=1e-6)
+    xy = np.array([[[-36.0, 0.0], [-36.0, 20.0]]])  # 12 half-widths
+    fields = part_affinity_fields(xy, [(0, 1)], HEIGHT, WIDTH, 1, 3.0)
+    assert fields[10, 0, 0, 1] == pytest.approx(0.5**144, rel=1e-6)
+
+
+def test_a_graph_does_not_grow_with_the_number_of_instances():
+    import keras
+    import tensorflow as tf
+
+    def count_nodes(n_instances):
+        def both(xy):
+            return (
+                confidence_maps(xy, HEIGHT, WIDTH, 2, 2.0, keras.ops),
+                part_affinity_fields(xy, [(0, 1)], HEIGHT, WIDTH, 2, 3.0, keras.ops),
+            )
+
+        signature = [tf.TensorSpec((None, n_instances, 4, 2), tf.float32)]
+        graph = tf.function(both, autograph=False, input_signature=signature)
+        return len(graph.get_concrete_function().graph.as_graph_def().node)
+
+    assert count_nodes(2) == count_nodes(30)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_compiled_graph_leaves_out_what_does_not_reach_its_windows(batch):
+    import keras
+    import tensorflow as tf
+
+    near, far = crowd()
+    windows = [np.concatenate([np.roll(near, i, axis=0), far]) for i in range(batch)]
+    xy = np.stack(windows).astype(np.float32)
+    xy[:, 1, 2] = np.nan
+
+    def both(xy, xp=keras.ops):
+        return (
+            confidence_maps(xy, HEIGHT, WIDTH, 2, 2.0, xp),
+            part_affinity_fields(xy, [(0, 1), (1, 2)], HEIGHT, WIDTH, 2, 3.0, xp),
+        )
+
+    compiled = tf.function(both, autograph=False)(tf.constant(xy))
+    for device, expected in zip(compiled, both(xy, np), strict=True):
+        np.testing.assert_allclose(device, expected, atol=1e-6)

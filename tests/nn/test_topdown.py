@@ -28,6 +28,8 @@ from napari_animalpose.io.video import open_video
 from napari_animalpose.nn.dataset import BatchSampler
 from napari_animalpose.nn.geometry import affine_matrix, scale_points
 from napari_animalpose.nn.heads import Pipeline
+from napari_animalpose.nn.inference import poses_from_detections
+from napari_animalpose.nn.models.detectors import topdown
 from napari_animalpose.nn.models.detectors.topdown import (
     TopDownDetector,
     split_counts,
@@ -36,7 +38,11 @@ from napari_animalpose.nn.models.detectors.topdown import (
 from napari_animalpose.nn.models.device import cut_windows, warp_images
 from napari_animalpose.nn.models.forward import Forward, crop_side
 from napari_animalpose.nn.models.heads.centered_instance import CenteredInstanceHead
-from napari_animalpose.nn.models.heads.centroid import CentroidHead, locate_anchors
+from napari_animalpose.nn.models.heads.centroid import (
+    MAX_CENTROIDS,
+    CentroidHead,
+    locate_anchors,
+)
 from napari_animalpose.nn.models.preparation import prepare
 from napari_animalpose.nn.targets import confidence_maps
 
@@ -222,6 +228,49 @@ def test_fifty_centroids_are_limited_to_the_best():
     assert found.points.shape == (1, 3, 3, 2)
     assert_same_animals(found.points[0], truth[0][-3:])
     assert (np.diff(found.scores[0]) <= 0).all()
+
+
+def crowd():
+    """A hundred animals, more than there are slots for at first."""
+    grid = [(x, y) for x in range(7, 117, 11) for y in range(5, 110, 11)]
+    assert len(grid) == 100 > MAX_CENTROIDS
+    return animals(*grid)
+
+
+def test_slots_for_animals_grow_with_the_crowd():
+    truth = [crowd(), animals(*PLACES), np.zeros((0, 3, 2))]
+    working = detector(truth, scale=1.0)
+    for _ in range(2):  # the second time they are there from the start
+        found = working.finish(working.start(ramp_frames(3)))
+        assert_same_animals(found.points[0], truth[0])
+        assert_same_animals(found.points[1], truth[1])
+        assert np.isnan(found.points[2]).all()
+        assert not found.crowded.any()
+
+
+def test_a_crowd_beyond_all_slots_is_told(monkeypatch):
+    monkeypatch.setattr(topdown, "MOST_PLACES", MAX_CENTROIDS)
+    found = detect([crowd(), animals(*PLACES)], scale=1.0)
+    assert found.crowded.tolist() == [True, False]
+    assert found.points.shape[1] == MAX_CENTROIDS
+
+
+def test_an_animal_half_outside_is_one_animal_without_the_points_that_are_not_there():
+    truth = [animals((118.0, 50.0), (40.0, 60.0))]
+    truth[0][0, 2] = np.nan  # its tail is outside of the frame
+    found = detect(truth)
+    poses = poses_from_detections(SKELETON, 0, [4], found, 0.2)
+    assert len(poses) == 2
+    order = np.argsort(-poses.xy[:, 0, 0])
+    np.testing.assert_allclose(poses.xy[order], truth[0], atol=1e-3)
+
+
+def test_frames_smaller_than_the_slots():
+    SCENE.truth, SCENE.offset, SCENE.heights = [animals((20.0, 20.0))], (0.0, 0.0), ()
+    points, scores = forward_of_frames(0.25).points(ramp_frames(1)[:, :40, :40])
+    assert points.shape == (1, MAX_CENTROIDS, 1, 2)
+    np.testing.assert_allclose(points[0, 0, 0], locate_anchors(SCENE.truth[0], None)[0], atol=1e-3)
+    assert (np.asarray(scores)[0, 1:] == 0).all()
 
 
 def test_centroids_below_the_threshold_are_not_looked_at():

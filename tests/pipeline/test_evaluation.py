@@ -6,10 +6,17 @@ import pytest
 from napari_animalpose.data.poses import Origin, Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.drawing.curves import pck_curve
 from napari_animalpose.errors import ConfigError, DataError
-from napari_animalpose.io.video import LazyVideo
+from napari_animalpose.io.labels import read_labels
+from napari_animalpose.io.video import LazyVideo, open_video
 from napari_animalpose.pipeline import evaluate
-from napari_animalpose.pipeline.evaluation import draw_evaluation
+from napari_animalpose.pipeline import evaluation as evaluation_module
+from napari_animalpose.pipeline.evaluation import (
+    _errors_with_missed,
+    _unmatched_tiles,
+    draw_evaluation,
+)
 from napari_animalpose.pipeline.prediction import FRAMES_KEY
 
 SKELETON = Skeleton(("a", "b"))
@@ -113,16 +120,63 @@ def test_labels_in_the_predictions_are_not_looked_at():
     assert evaluate(truth, truth).evaluation.n_matched == 0
 
 
-def test_pictures_are_drawn_even_where_everything_was_missed(tiny_labels, tmp_path):
-    from napari_animalpose.io.labels import read_labels
+def names_drawn(labels, poses, folder):
+    comparison = evaluate(labels.with_poses(poses), labels)
+    paths = draw_evaluation(comparison, folder, tiles=2)
+    assert all(path.stat().st_size > 1000 for path in paths)
+    return [path.stem for path in paths]
 
-    labels = read_labels(tiny_labels)
-    shifted = labels.poses.replace(
+
+def test_pictures_are_drawn_for_what_there_is_to_see(tiny_labels, tmp_path):
+    labels = read_labels(tiny_labels).replace(negative_frames=[(0, 1)])
+    good = labels.poses.replace(
         xy=labels.poses.xy + 2, origin=np.full(12, Origin.PREDICTED, np.uint8)
     )
-    nothing = shifted.select(np.zeros(12, bool))
-    for name, guess, count in (("good", shifted, 5), ("none", nothing, 4)):
-        comparison = evaluate(labels.with_poses(guess), labels)
-        paths = draw_evaluation(comparison, tmp_path / name, tiles=2)
-        assert len(paths) == count
-        assert all(path.stat().st_size > 1000 for path in paths)
+    always = ["error_circles", "pck", "error_histogram", "oks"]
+    none = good.select(np.zeros(12, bool))
+    assert names_drawn(labels, good, tmp_path / "good") == [*always, "worst_frames"]
+    assert names_drawn(labels, none, tmp_path / "none") == [*always, "missed_and_invented"]
+    invented = Poses.concat([good, good.select(good.frame == 0).replace(frame=[1])])
+    assert names_drawn(labels, invented, tmp_path / "invented") == [
+        *always, "worst_frames", "missed_and_invented",
+    ]  # fmt: skip
+
+
+def test_pictures_count_missed_animals_as_the_table_does():
+    truth = project(["/d/v.mp4"], [(0, 1), (0, 2), (0, 7)])
+    evaluation = evaluate(predicted(["/d/v.mp4"], [(0, 1), (0, 2)]), truth).evaluation
+    errors = _errors_with_missed(evaluation)
+    np.testing.assert_allclose(np.sort(errors, axis=0), [[3, 3], [3, 3], [np.inf, np.inf]])
+    np.testing.assert_allclose(pck_curve(errors, [4.0]), evaluation.pck(4.0))
+
+
+def test_galleries_show_missed_and_invented_animals_half_and_half(monkeypatch):
+    truth = project(
+        ["/d/v.mp4"], [(0, f) for f in range(6)], negative_frames=[(0, 10 + f) for f in range(9)]
+    )
+    guess = predicted(["/d/v.mp4"], [(0, 10 + f) for f in range(9)])
+    comparison = evaluate(guess, truth)
+    monkeypatch.setattr(evaluation_module, "_frame_of", lambda *_: np.zeros((48, 64, 1), np.uint8))
+    tiles = _unmatched_tiles(comparison, 8)
+    assert [tile.verdict for tile in tiles] == ["missed"] * 4 + ["invented"] * 4
+    assert [tile.label for tile in tiles][:5] == [*(f"frame {f}" for f in range(4)), "frame 10"]
+    tiles = _unmatched_tiles(evaluate(predicted(["/d/v.mp4"], [(0, 12)]), truth), 8)
+    assert [tile.verdict for tile in tiles] == ["missed"] * 6 + ["invented"]
+
+
+def test_nodes_in_another_order_are_the_same_nodes():
+    truth = project(["/d/v.mp4"], [(0, 1)])
+    turned = Poses.from_arrays(
+        Skeleton(("b", "a")), frame=[1], xy=ANIMAL[None, ::-1], origin=Origin.PREDICTED
+    )
+    comparison = evaluate(Project(videos=truth.videos, poses=turned), truth)
+    np.testing.assert_allclose(comparison.predicted.xy[0], ANIMAL)
+    assert comparison.evaluation.error_mean == 0
+
+
+def test_arrays_without_a_name_of_their_own_are_told_apart_by_their_order():
+    frames = np.zeros((9, 8, 8), np.uint8)
+    truth = project(["/d/v.mp4"] * 2, [(0, 1), (1, 2)])
+    truth = truth.with_videos([open_video(frames), open_video(frames)])
+    guess = predicted(["/d/v.mp4"] * 2, [(0, 1), (1, 2)]).with_videos(truth.videos)
+    assert evaluate(guess, truth).evaluation.n_matched == 2

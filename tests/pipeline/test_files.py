@@ -12,6 +12,7 @@ from napari_animalpose.pipeline.files import (
     check_output,
     format_frames,
     parse_frames,
+    parse_frames_of_videos,
     read,
     select_frames,
 )
@@ -76,6 +77,28 @@ def test_texts_that_mean_nothing(text):
 def test_frames_outside_of_the_video(text):
     with pytest.raises(ConfigError, match=r"Expected frames from 0 to 9; received"):
         parse_frames(text, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0-99", [[0, 1, 2, 3], [0, 1], []]),
+        ("1-:2", [[1, 3], [1], []]),
+        ("3,1", [[1, 3], [1], []]),
+        ("2-5", [[2, 3], [], []]),
+    ],
+)
+def test_each_of_several_videos_gives_the_frames_that_it_has(text, expected):
+    assert [part.tolist() for part in parse_frames_of_videos(text, [4, 2, 0])] == expected
+
+
+def test_frames_that_no_video_has_and_frames_that_the_only_video_lacks():
+    with pytest.raises(ConfigError, match=r"from 0 to 3, the last one of the longest.*'4-9'"):
+        parse_frames_of_videos("4-9", [4, 2])
+    with pytest.raises(ConfigError, match="from 0 to 3; received '2-9'"):
+        parse_frames_of_videos("2-9", [4])
+    with pytest.raises(ConfigError, match="Expected frames like"):
+        parse_frames_of_videos("3-1", [4, 2])
 
 
 def test_the_shortest_text():

@@ -1,15 +1,19 @@
 """From a run folder to poses."""
 
+import logging
+
 import numpy as np
 import pytest
 
 from napari_animalpose.config import PredictConfig
+from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.errors import CancelledError, ConfigError, DataError, ModelError
 from napari_animalpose.io.labels import read_labels, write_labels
 from napari_animalpose.io.runs import RunFolder
-from napari_animalpose.jobs import Progress, StopRequest
-from napari_animalpose.pipeline import load_predictor, predict, read
+from napari_animalpose.io.video import open_video
+from napari_animalpose.jobs import Log, Progress, StopRequest
+from napari_animalpose.pipeline import load_predictor, predict, prediction, read
 from napari_animalpose.pipeline.prediction import predicted_frames
 
 ALL_POINTS = PredictConfig(peak_threshold=0.0, precision="float32", batch_size=4)
@@ -70,6 +74,32 @@ def test_stopping_early_says_what_was_done_and_cancelling_raises(tiny_run, tiny_
     assert {video: len(frames) for video, frames in looked_at.items()} == {0: 8}
     with pytest.raises(CancelledError):
         predict(project, tiny_run.path, should_stop=lambda: StopRequest.CANCEL)
+
+
+def test_a_crowd_is_told_and_each_video_gives_the_frames_that_it_has(
+    tiny_run, tiny_labels, monkeypatch
+):
+    class Crowded:
+        skeleton, needs_anchors = read(tiny_labels).skeleton, False
+
+        def run(self, video, frames, number, *, on_progress, on_crowded, should_stop):
+            if number == 1:
+                on_crowded([5, 6])
+            return Poses.empty(self.skeleton), len(frames)
+
+    monkeypatch.setattr(prediction, "load_predictor", lambda models, config: Crowded())
+    frames = np.zeros((9, 16, 16, 1), np.uint8)
+    videos = [open_video(frames[:n]) for n in (4, 9, 2)]
+    events = []
+    project = Project(videos=videos, poses=Poses.empty(Crowded.skeleton))
+    found = predict(project, tiny_run.path, frames="3-20:2", on_event=events.append)
+    assert {v: f.tolist() for v, f in predicted_frames(found).items()} == {0: [3], 1: [3, 5, 7]}
+    (log,) = [event for event in events if isinstance(event, Log)]
+    assert log.level == logging.WARNING
+    assert "in 2 frames" in log.message
+    assert "frame 5" in log.message
+    with pytest.raises(ConfigError, match="from 0 to 8"):
+        predict(project, tiny_run.path, frames="9-")
 
 
 def test_what_cannot_be_asked_for(tiny_run, tiny_labels, tmp_path):

@@ -23,7 +23,7 @@ from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.io.video import LazyVideo, open_video
 from napari_animalpose.jobs import Metric, StopRequest
 from napari_animalpose.pipeline import choose, train
-from napari_animalpose.pipeline.training import split_frames, training_labels
+from napari_animalpose.pipeline.selection import split_frames, training_labels
 
 
 def test_a_run_folder_is_complete(tiny_run):
@@ -242,7 +242,7 @@ def test_frames_of_several_sizes_and_videos_train_together(tiny_overrides, tmp_p
         project, tmp_path / "run",
         overrides=[*tiny_overrides, "train.validation_fraction=0", "train.epochs=1"],
     )  # fmt: skip
-    assert run.config.networks["single_instance"].channels == 3
+    assert run.config.networks["single_instance"].channels == 1  # what both have
     assert set(run.metrics) == {"seconds"}
     assert len(RunFolder(run.path).read_split()["train"]) == 4
 

@@ -130,3 +130,24 @@ def test_saving_where_a_file_is_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
     with pytest.raises(OutputError, match="Expected a folder to write the sample to"):
         make_sample(n_frames=1, size=(64, 64)).save(tmp_path / "taken")
+
+
+@pytest.mark.parametrize("species", SPECIES.names())
+def test_markings_are_pale_and_others_on_every_animal(species: str) -> None:
+    recipe = {"n_frames": 1, "n_animals": 4, "size": (240, 240), "species": species, "seed": 5}
+    plain, marked = (make_sample(**recipe, markings=m, noise_sd=0.0) for m in (False, True))
+    assert plain.poses == marked.poses
+    changed = marked.video.clean(0) - plain.video.clean(0)
+    assert changed.max() > 60  # gray levels
+    assert changed.min() > -15
+    sets = [
+        frozenset(s.name for s in marked.species.coat_shapes(number, True)) for number in range(4)
+    ]
+    assert sets[0] == {shape.name for shape in marked.species.shapes}
+    assert len(set(sets)) == 4
+
+
+def test_there_are_only_so_many_sets_of_marks() -> None:
+    assert len(make_sample(n_frames=1, n_animals=8, markings=True).track_names) == 8
+    with pytest.raises(ConfigError, match="at most 8 animals with marks for the species fly"):
+        make_sample(n_frames=1, n_animals=9, markings=True)

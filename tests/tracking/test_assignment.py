@@ -28,9 +28,7 @@ def test_no_other_choice_is_cheaper(cost, limit):
         cost = cost.T
     rows, columns = assign_optimally(cost, limit)
     capped = np.minimum(cost, limit)
-    least = min(
-        (capped[range(len(cost)), chosen].sum() for chosen in choose(cost)), default=0.0
-    )
+    least = min((capped[range(len(cost)), chosen].sum() for chosen in choose(cost)), default=0.0)
     assert total(cost, rows, columns, limit) == pytest.approx(least)
 
 
@@ -55,7 +53,9 @@ def test_greedy_leaves_no_pair_that_could_be_made(cost, limit):
 
 def test_greedy_takes_the_cheapest_and_optimal_the_cheapest_sum():
     cost = np.array([[1.0, 2.0], [2.0, 10.0]])
-    pairs = {name: set(zip(*ASSIGNMENTS.get(name)(cost, 20.0), strict=True)) for name in ASSIGNMENTS}
+    pairs = {
+        name: set(zip(*ASSIGNMENTS.get(name)(cost, 20.0), strict=True)) for name in ASSIGNMENTS
+    }
     assert pairs == {"hungarian": {(0, 1), (1, 0)}, "greedy": {(0, 0), (1, 1)}}
 
 

@@ -9,6 +9,10 @@ from napari_animalpose.tracking.costs import COSTS, Pairs, combine_costs, find_c
 SQUARE = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
 
 
+def move(pose, x, y):
+    return pose + np.array([x, y])
+
+
 def pair(seen, expected, spread=2.0, **classes):
     arrays = {name: np.array(values, float)[None] for name, values in classes.items()}
     seen, expected = np.array(seen, float)[None], np.array(expected, float)[None]
@@ -26,13 +30,13 @@ def test_the_same_pose_costs_nothing(name):
 
 @pytest.mark.parametrize("name", ["oks", "centroid"])
 def test_a_shift_costs_the_logarithm_of_a_student_distribution(name):
-    assert cost(name, SQUARE + [2.0, 0.0], SQUARE) == pytest.approx(np.log(1.5))
-    assert cost(name, SQUARE + [0.0, -6.0], SQUARE, 3.0) == pytest.approx(np.log(3.0))
+    assert cost(name, move(SQUARE, 2.0, 0.0), SQUARE) == pytest.approx(np.log(1.5))
+    assert cost(name, move(SQUARE, 0.0, -6.0), SQUARE, 3.0) == pytest.approx(np.log(3.0))
 
 
 def test_costs_tell_animals_apart_however_far_they_moved():
     # sum(exp(-d^2)), SLEAP's similarity, is 0 to the last bit from 28 px on
-    shifts = [SQUARE + [distance, 0.0] for distance in (30.0, 31.0, 300.0, 1e5)]
+    shifts = [move(SQUARE, distance, 0.0) for distance in (30.0, 31.0, 300.0, 1e5)]
     for name in ("oks", "centroid"):
         costs = [cost(name, shifted, SQUARE) for shifted in shifts]
         assert np.all(np.diff(costs) > 0)
@@ -41,7 +45,7 @@ def test_costs_tell_animals_apart_however_far_they_moved():
 
 
 def test_missing_points_count_for_neither_cost():
-    seen = SQUARE + [2.0, 0.0]
+    seen = move(SQUARE, 2.0, 0.0)
     seen[3] = np.nan
     for name in ("oks", "centroid"):
         assert cost(name, seen, SQUARE) == pytest.approx(np.log(1.5))
@@ -62,11 +66,11 @@ def test_one_point_far_off_does_not_outweigh_the_others():
 
 def test_boxes():
     tiny = 1e-9  # the margin
-    assert cost("iou", SQUARE + [5.0, 0.0], SQUARE, tiny) == pytest.approx(np.log(3.0))
-    assert cost("iou", SQUARE + [50.0, 0.0], SQUARE, tiny) == pytest.approx(np.log(50.0))
+    assert cost("iou", move(SQUARE, 5.0, 0.0), SQUARE, tiny) == pytest.approx(np.log(3.0))
+    assert cost("iou", move(SQUARE, 50.0, 0.0), SQUARE, tiny) == pytest.approx(np.log(50.0))
     point = np.array([[3.0, 3.0], [np.nan] * 2, [np.nan] * 2, [np.nan] * 2])
     # squares of side 4 shifted by 2: 8 in common of 24
-    assert cost("iou", point + [2.0, 0.0], point, 2.0) == pytest.approx(np.log(3.0))
+    assert cost("iou", move(point, 2.0, 0.0), point, 2.0) == pytest.approx(np.log(3.0))
 
 
 def test_appearance():
@@ -81,7 +85,7 @@ def test_appearance():
 
 
 def test_the_mean_leaves_out_costs_that_cannot_tell():
-    shifted = pair(SQUARE + [2.0, 0.0], SQUARE)
+    shifted = pair(move(SQUARE, 2.0, 0.0), SQUARE)
     both = combine_costs(shifted, {"oks": 1.0, "appearance": 5.0})
     assert both == pytest.approx([np.log(1.5)])
     weighed = combine_costs(shifted, {"oks": 1.0, "iou": 3.0})
@@ -91,7 +95,7 @@ def test_the_mean_leaves_out_costs_that_cannot_tell():
 
 
 def test_an_unknown_cost_is_named():
-    with pytest.raises(ConfigError, match="known cost .*received 'bogus'"):
+    with pytest.raises(ConfigError, match=r"known cost .*received 'bogus'"):
         combine_costs(pair(SQUARE, SQUARE), {"bogus": 1.0})
 
 

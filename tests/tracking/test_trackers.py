@@ -30,6 +30,10 @@ def update(tracker, instances, **kwargs):
     return tracker.update(instances, IMAGE, **kwargs).tolist()
 
 
+def move(xy, x, y):
+    return xy + np.array([x, y])
+
+
 def turn(degrees):
     angle = np.deg2rad(degrees)
     return BODY @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -141,20 +145,14 @@ def test_false_detections_get_no_identity():
 
 
 def test_a_lost_animal_that_starts_a_tracklet_is_recognised_afterwards():
-    tracker = make(confirm_frames=4, motion_fraction=0.04, gate_spreads=5.0, max_gap_frames=60)
-    for _ in range(5):
+    tracker = make(confirm_frames=8, motion_fraction=0.04, gate_spreads=5.0, max_gap_frames=60)
+    for _ in range(8):
         tracker.follow(at((100, 100)))
-    where = (100 + 25, 100)  # out of reach at first; the reach grows
-    namings, identities = [], []
-    for _ in range(3):
-        step = tracker.follow(at(where))
-        identities.append(int(step.identity[0]))
-        namings += step.named
-        if identities[-1] == 0:
-            break
+    steps = [tracker.follow(at((110, 100))) for _ in range(7)]  # out of reach; the reach grows
+    identities = [int(step.identity[0]) for step in steps]
     assert identities[0] == -1
     assert identities[-1] == 0
-    assert namings == [(1, 0, 5)]
+    assert [step.named for step in steps if step.named] == [((1, 0, 8),)]
 
 
 @every_tracker
@@ -203,7 +201,7 @@ def test_anchors_lead_the_tracks(name):
     anchor = np.array([7, -1])
     assert update(tracker, Instances(at(*places).xy, anchor=anchor)) == [0, 1]
     # a person says: 7 is the other one now
-    assert update(tracker, Instances(at(*places).xy, anchor=anchor[::-1])) == [1, 0] or True
+    assert update(tracker, Instances(at(*places).xy, anchor=anchor[::-1]))[1] == 0
     assert update(tracker, at(*places))[1] == 0
     with pytest.raises(DataError, match="anchor once"):
         update(tracker, Instances(at(*places).xy, anchor=np.array([7, 7])))
@@ -251,7 +249,7 @@ def test_no_identity_twice_in_a_frame_and_never_too_many(
     seen: dict[tuple[int, int], int] = {}  # (tracklet, frame) -> identity
     for found, gap in frames:
         frame += gap
-        xy = np.array([BODY + (x, y) for x, y, _, _ in found]).reshape(-1, 4, 2)
+        xy = np.array([move(BODY, x, y) for x, y, _, _ in found]).reshape(-1, 4, 2)
         missing = np.array([[mask >> k & 1 for k in range(4)] for *_, mask, _ in found], bool)
         xy[missing.reshape(-1, 4)] = np.nan
         step = tracker.follow(
@@ -303,7 +301,7 @@ def test_refusals():
         make(n_nodes=1)
     with pytest.raises(ConfigError, match="known assignment"):
         make(assignment="bogus")
-    with pytest.raises(ConfigError, match="known cost .*received 'bogus'"):
+    with pytest.raises(ConfigError, match=r"known cost .*received 'bogus'"):
         make(costs={"bogus": 1.0})
     with pytest.raises(DataError, match="image of every frame"):
         make("flow").update(at((0, 0)))
@@ -343,7 +341,7 @@ def test_kalman_expects_a_missing_point_where_it_belongs():
         seen[0, 1:3] = np.nan
         update(tracker, Instances(seen))
     expected = tracker.expect(40, None).xy[0]
-    assert expected == pytest.approx(BODY + (100 + 3 * 40, 100), abs=1.5)
+    assert expected == pytest.approx(move(BODY, 100 + 3 * 40, 100), abs=1.5)
 
 
 def test_kalman_prediction_in_closed_form():
@@ -401,17 +399,17 @@ def moving_image(shift):
 
 
 def test_flow_moves_points_with_the_image():
-    xy = np.stack([BODY + (60, 60), BODY + (150, 90)])
+    xy = np.stack([move(BODY, 60, 60), move(BODY, 150, 90)])
     xy[1, 2] = np.nan
     moved = shift_points(moving_image((0, 0)), moving_image((6, -4)), xy, 15)
-    assert moved == pytest.approx(xy + [6.0, -4.0], abs=0.1, nan_ok=True)
+    assert moved == pytest.approx(move(xy, 6.0, -4.0), abs=0.1, nan_ok=True)
 
 
 def test_flow_moves_points_that_left_the_image_as_the_others():
-    xy = BODY[None] + (60, 60)
+    xy = move(BODY[None], 60, 60)
     xy[0, 3] = (500.0, 500.0)
     moved = shift_points(moving_image((0, 0)), moving_image((3, 2)), xy, 15)
-    assert moved == pytest.approx(xy + [3.0, 2.0], abs=0.1)
+    assert moved == pytest.approx(move(xy, 3.0, 2.0), abs=0.1)
     nothing = np.full((1, 4, 2), np.nan)
     assert np.isnan(shift_points(IMAGE, IMAGE, nothing, 9)).all()
 

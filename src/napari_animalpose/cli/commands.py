@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_animalpose.cli.accuracy import show_evaluation
+from napari_animalpose.cli.arguments import add_videos, open_project, read_config
+from napari_animalpose.cli.benchmark import add_benchmark, run_benchmark
 from napari_animalpose.cli.console import print_table, say, show_progress
+from napari_animalpose.cli.identities import (
+    add_errors,
+    add_suggest,
+    add_track,
+    run_errors,
+    run_suggest,
+    run_track,
+)
 from napari_animalpose.errors import ConfigError
 from napari_animalpose.jobs import stop_on_interrupt
 
@@ -43,30 +53,12 @@ class Command:
 
 
 # ------------------------------------------------------------------- shared arguments
-def _add_videos(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--video-dir", action="append", default=[], metavar="FOLDER",
-        help="folder to look in for videos that are not where the label file says",
-    )  # fmt: skip
-    parser.add_argument(
-        "--video-file", action="append", default=[], metavar="FILE",
-        help="take this file for the first video of the label file (again: for the second, ...)",
-    )  # fmt: skip
-
-
-def _open(path: str, options: argparse.Namespace) -> Project:
-    """Open a project as the command line says where its videos are."""
-    from napari_animalpose.pipeline import read
-
-    return read(path, video_dirs=options.video_dir, videos=options.video_file)
-
-
 def _open_all(paths: Sequence[str], options: argparse.Namespace) -> Project:
     """Open several projects as one whose videos come one after the other, without poses."""
     from napari_animalpose.data.poses import Poses
     from napari_animalpose.data.project import Project
 
-    projects = [_open(path, options) for path in paths]
+    projects = [open_project(path, options) for path in paths]
     if len(projects) == 1:
         return projects[0]
     videos = [video for project in projects for video in project.videos]
@@ -95,7 +87,7 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
         help="change one value of the configuration, such as train.batch_size=8",
     )  # fmt: skip
     _add_frames(parser)
-    _add_videos(parser)
+    add_videos(parser)
 
 
 # ---------------------------------------------------------------------------- config
@@ -111,7 +103,7 @@ def _run_config(options: argparse.Namespace) -> Figures:
     from napari_animalpose.pipeline.training import check_config
 
     choice = choose(
-        _open(options.labels, options), pipeline=options.pipeline, preset=options.preset,
+        open_project(options.labels, options), pipeline=options.pipeline, preset=options.preset,
         frames=options.frames, guess_missing=options.out is None,
     )  # fmt: skip
     config = override(choice.config, options.assignments)
@@ -138,16 +130,20 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="configuration of `animalpose config -o FILE`"
     )
-    parser.add_argument("--resume", metavar="RUN", help="start from the weights of this run")
+    parser.add_argument(
+        "--resume", action="append", metavar="RUN",
+        help="start from the weights of this run, or of this model folder or zip of SLEAP "
+        "(again for a second one of SLEAP)",
+    )  # fmt: skip
 
 
 def _run_train(options: argparse.Namespace) -> Figures:
     from napari_animalpose.pipeline import train
 
-    config = None if options.config is None else _read_config(options.config)
+    config = None if options.config is None else read_config(options.config)
     with show_progress() as on_event, stop_on_interrupt() as should_stop:
         run = train(
-            _open(options.labels, options), options.out,
+            open_project(options.labels, options), options.out,
             pipeline=options.pipeline, preset=options.preset, frames=options.frames,
             config=config, overrides=options.assignments, max_minutes=options.max_minutes,
             seed=options.seed, resume=options.resume,
@@ -156,22 +152,9 @@ def _run_train(options: argparse.Namespace) -> Figures:
     for part in ("validation", "test"):
         if part in run.metrics:
             say(f"On the {part} frames:")
-            _show_evaluation(run.metrics[part])
+            show_evaluation(run.metrics[part])
     say(f"Run folder: {run.path}")
     return {"run": str(run.path), **run.metrics}
-
-
-def _read_config(path: str) -> Any:
-    from napari_animalpose.config import RunConfig
-
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"Expected a configuration in JSON; received {path!r} ({error}). "
-            "Make one with: animalpose config LABELS -o FILE"
-        ) from None
-    return RunConfig.from_dict(values)
 
 
 # --------------------------------------------------------------------------- predict
@@ -180,8 +163,9 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         "sources", nargs="+", metavar="source", help="video, folder of images, or label file"
     )
     parser.add_argument(
-        "-m", "--model", required=True, action="append", metavar="RUN", help="run folder"
-    )
+        "-m", "--model", required=True, action="append", metavar="RUN",
+        help="run folder, or model folder or zip of SLEAP (again for a second one of SLEAP)",
+    )  # fmt: skip
     parser.add_argument("-o", "--out", required=True, metavar="OUT.slp", help="file to write")
     _add_frames(parser)
     parser.add_argument(
@@ -197,23 +181,32 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
         "--max-animals", type=int, default=0, metavar="N", help="in a frame; default: no limit"
     )
     parser.add_argument(
+        "--track", action="store_true",
+        help="also give every animal its identity, as `animalpose track` does",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sleap-exact", action="store_true",
+        help="for models of SLEAP: the coordinates of SLEAP 1.4, half a pixel off and all",
+    )  # fmt: skip
+    parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
         help="change another value of how networks are used, such as min_line_score=0.3",
     )  # fmt: skip
-    _add_videos(parser)
+    add_videos(parser)
 
 
 def _run_predict(options: argparse.Namespace) -> Figures:
     import time
 
     from napari_animalpose.config import PredictConfig, override
-    from napari_animalpose.pipeline import predict, write
+    from napari_animalpose.pipeline import predict, track, write
     from napari_animalpose.pipeline.files import check_output
 
     config = PredictConfig(
         batch_size=options.batch_size,
         peak_threshold=options.peak_threshold,
         max_instances=options.max_animals,
+        sleap_exact=options.sleap_exact,
     )
     config = override(config, options.assignments)
     check_output(options.out)
@@ -224,6 +217,11 @@ def _run_predict(options: argparse.Namespace) -> Figures:
             frames=options.frames, split=options.split, config=config,
             on_event=on_event, should_stop=should_stop,
         )  # fmt: skip
+        if options.track:
+            project = track(
+                project, max_animals=options.max_animals,
+                on_event=on_event, should_stop=should_stop,
+            )  # fmt: skip
     paths = write(project, options.out)
     seconds = time.monotonic() - began
     frames = len(project.poses.frame_keys())
@@ -242,47 +240,27 @@ def _add_eval(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("labels", help="label file with the truth")
     _add_frames(parser)
     parser.add_argument("--pictures", metavar="FOLDER", help="draw pictures into this folder")
-    _add_videos(parser)
+    add_videos(parser)
 
 
 def _run_eval(options: argparse.Namespace) -> Figures:
     from napari_animalpose.pipeline import evaluate
     from napari_animalpose.pipeline.evaluation import draw_evaluation
 
-    comparison = evaluate(options.predicted, _open(options.labels, options), frames=options.frames)
+    comparison = evaluate(
+        options.predicted, open_project(options.labels, options), frames=options.frames
+    )
     figures = comparison.evaluation.to_dict()
+    if comparison.naming is not None:
+        figures |= comparison.naming.to_dict()
+    tracking = comparison.tracking
+    if tracking is not None:
+        figures["tracks"] = tracking.to_dict()
     pictures = draw_evaluation(comparison, options.pictures) if options.pictures else []
-    _show_evaluation(figures)
+    show_evaluation(figures)
     for path in pictures:
         say(str(path))
     return figures
-
-
-def _show_evaluation(figures: Figures) -> None:
-    """Print what `Evaluation.to_dict` holds as two tables."""
-    header = ("node", "labelled", "missed", "median px", "75 %", "90 %", "PCK 5 px", "PCK 10 px")
-    keys = ("error_p50", "error_p75", "error_p90", "pck5", "pck10")
-    rows = [
-        [
-            name,
-            str(node["n_points"]),
-            str(node["n_points_missed"]),
-            *(_text(node[key]) for key in keys),
-        ]
-        for name, node in figures["nodes"].items()
-    ]
-    total = ["all", str(figures["n_points"]), str(figures["n_points_missed"])]
-    rows.append([*total, *(_text(figures[key]) for key in keys)])
-    print_table(header, rows)
-    say(
-        f"{figures['n_frames']} frames; mOKS {_text(figures['mOKS'])}, mAP {_text(figures['mAP'])} "
-        f"({_text(figures['mAP_with_false_positives'])} counting false positives), "
-        f"mAR {_text(figures['mAR'])}, mPCK {_text(figures['mpck'])}"
-    )
-
-
-def _text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
 
 # ---------------------------------------------------------------------------- render
@@ -299,7 +277,7 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trail", type=int, default=0, metavar="N", help="show the path of the last N frames"
     )
-    _add_videos(parser)
+    add_videos(parser)
 
 
 def _run_render(options: argparse.Namespace) -> Figures:
@@ -307,7 +285,7 @@ def _run_render(options: argparse.Namespace) -> Figures:
     from napari_animalpose.jobs import Progress
     from napari_animalpose.pipeline import parse_frames
 
-    project = _open(options.poses, options)
+    project = open_project(options.poses, options)
     if not 0 <= options.video < len(project.videos):
         raise ConfigError(
             f"Expected a video from 0 to {len(project.videos) - 1}; received {options.video}."
@@ -339,13 +317,13 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=writable, help="default: by the ending of the file's name"
     )
-    _add_videos(parser)
+    add_videos(parser)
 
 
 def _run_export(options: argparse.Namespace) -> Figures:
     from napari_animalpose.pipeline import write
 
-    project = _open(options.poses, options)
+    project = open_project(options.poses, options)
     paths = write(project, options.out, format=options.format)
     for path in paths:
         say(str(path))
@@ -367,7 +345,7 @@ def _run_demo(options: argparse.Namespace) -> Figures:
             options.out, minutes=options.minutes, seed=options.seed,
             on_event=on_event, should_stop=should_stop,
         )  # fmt: skip
-    _show_evaluation(figures)
+    show_evaluation(figures)
     say(f"Look at {Path(options.out) / 'summary.html'} and {Path(options.out) / 'labelled.mp4'}")
     return figures
 
@@ -423,6 +401,24 @@ COMMANDS: dict[str, Command] = {
         _add_predict,
         _run_predict,
     ),
+    "track": Command(
+        "give every animal its identity through the video",
+        "animalpose track predictions.slp -o tracked.slp --max-animals 2",
+        add_track,
+        run_track,
+    ),
+    "errors": Command(
+        "list what is probably wrong in poses, the worst first",
+        "animalpose errors tracked.slp -o errors.csv",
+        add_errors,
+        run_errors,
+    ),
+    "suggest": Command(
+        "propose frames worth labelling, with a reason for each",
+        "animalpose suggest predictions.slp -o suggested.slp --count 20",
+        add_suggest,
+        run_suggest,
+    ),
     "eval": Command(
         "compare predictions with labels",
         "animalpose eval predictions.slp labels.slp --pictures accuracy",
@@ -440,6 +436,12 @@ COMMANDS: dict[str, Command] = {
         "animalpose export predictions.slp -o poses.analysis.h5",
         _add_export,
         _run_export,
+    ),
+    "benchmark": Command(
+        "draw accuracy against labels, receptive field or animals, for several pipelines",
+        "animalpose benchmark labels labels.slp -o sweep",
+        add_benchmark,
+        run_benchmark,
     ),
     "info": Command(
         "say which device, precision and versions are used",

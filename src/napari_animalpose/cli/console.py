@@ -36,11 +36,13 @@ def show_error(message: str) -> None:
     _console.print(f"animalpose: {message}", markup=False, style="red", soft_wrap=True)
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, the first column to the left and the others to the right."""
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, text: Sequence[str] = ()
+) -> None:
+    """Print a table: the first column and those named in `text` to the left, figures right."""
     table = Table(box=None, pad_edge=False)
     for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 else "right")
+        table.add_column(name, justify="left" if i == 0 or name in text else "right")
     for row in rows:
         table.add_row(*row)
     _console.print(table)
@@ -85,6 +87,8 @@ def _describe(metric: Metric) -> str:
     if "val_error_p50" in values:
         text += f"  validation: median {values['val_error_p50']:.2f} px"
         text += f", 90 % {values['val_error_p90']:.2f} px"
+    if "val_class_accuracy" in values:
+        text += f", {values['val_class_accuracy']:.0%} named right"
     return text
 
 

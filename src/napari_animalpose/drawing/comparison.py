@@ -65,6 +65,17 @@ class ErrorTile:
         known = distance[np.isfinite(distance)]
         return float(known.mean()) if len(known) else float("nan")
 
+    @property
+    def verdict(self) -> str:
+        """The error, or what there is no error for: a missed or an invented animal."""
+        if np.isfinite(self.error_px):
+            return f"{self.error_px:.1f} px"
+        labelled, found = (
+            np.isfinite(np.asarray(points, float)).all(axis=1).any()
+            for points in (self.truth, self.predicted)
+        )
+        return "no point in both" if labelled and found else "missed" if labelled else "invented"
+
 
 def draw_error_gallery(
     tiles: Sequence[ErrorTile],
@@ -121,16 +132,16 @@ def draw_error_gallery(
 
 def _draw_tile(axes: Axes, tile: ErrorTile, skeleton: Skeleton) -> None:
     truth, predicted = np.asarray(tile.truth, float), np.asarray(tile.predicted, float)
-    shown = truth[np.isfinite(truth).all(axis=1)]
+    shown = np.concatenate([truth, predicted])
+    shown = shown[np.isfinite(shown).all(axis=1)]
     margin = max(0.12 * float(np.ptp(shown, axis=0).max()) if len(shown) else 0.0, 6.0)
     limits = crop_limits([truth, predicted], tile.frame.shape, margin, square=True)
     show_frame(axes, tile.frame)
     add_comparison(axes, truth, predicted, skeleton)
     axes.set_xlim(limits[0], limits[1])
     axes.set_ylim(limits[2], limits[3])
-    error = f"{tile.error_px:.1f} px" if np.isfinite(tile.error_px) else "no pair"
     axes.set_title(
-        " · ".join(part for part in (tile.label, error) if part),
+        " · ".join(part for part in (tile.label, tile.verdict) if part),
         fontsize=TICK_PT,
         loc="left",
         pad=3,

@@ -153,6 +153,9 @@ def draw_error_histograms(
 ) -> Figure:
     """Draw one histogram of errors a node, with median and 90th percentile.
 
+    The percentiles are those of the points that were found, as in `Evaluation`; how many
+    were not is said beside them.
+
     Parameters
     ----------
     errors : array_like of float, shape (N, K)
@@ -210,12 +213,12 @@ def _draw_ridge(
         height = 0.82 * counts / max(counts.max(), 1)
         axes.stairs(base + height, edges, baseline=base, fill=True, color=color, alpha=0.75)
         axes.plot(edges[[0, -1]], [base, base], color=GRAY, linewidth=0.5)
-        middle, high = np.quantile(counted, [0.5, 0.9], method="inverted_cdf")
-        for value, width in ((middle, 2.0), (high, 1.0)):
+        shown = np.percentile(found, [50, 90]) if len(found) else np.full(2, np.nan)
+        for value, width in zip(shown.tolist(), (2.0, 1.0), strict=True):
             if value <= edges[-1]:
                 axes.plot([value, value], [base, base + 0.82], color=INK, linewidth=width)
         missed = 1.0 - len(found) / len(counted)
-        text = " / ".join(f"{v:.1f}" if np.isfinite(v) else "missed" for v in (middle, high))
+        text = " / ".join("–" if np.isnan(value) else f"{value:.1f}" for value in shown)
         text += f", {100 * missed:.0f}% missed" if missed > 0 else ""
     add_text(axes, 1.02 * float(edges[-1]), base + 0.35, text, va="center")
 
@@ -224,6 +227,7 @@ def draw_oks_distribution(
     oks: ArrayLike,
     path: str | PathLike[str] | None = None,
     *,
+    n_missed: int = 0,
     title: str = "Object keypoint similarity",
 ) -> Figure:
     """Draw the distribution of the OKS of matched instances.
@@ -231,9 +235,12 @@ def draw_oks_distribution(
     Parameters
     ----------
     oks : array_like of float, shape (M,)
-        From 0 to 1; NaN not counted; 0 for labelled animals that were not found.
+        From 0 to 1; NaN not counted.
     path : str or PathLike, optional
         Where to save the figure (png, svg, pdf).
+    n_missed : int
+        Labelled animals that were not found: they stand at 0, in gray, and count in the
+        shares, but not in the mean.
     title : str
 
     Returns
@@ -243,32 +250,50 @@ def draw_oks_distribution(
     Raises
     ------
     DataError
-        If there is no value.
+        If there is no animal.
     OutputError
         If the file cannot be written.
     """
+    from matplotlib.ticker import MaxNLocator
+
     values = np.asarray(oks, float).ravel()
     values = values[np.isfinite(values)]
-    if not len(values):
+    total = len(values) + n_missed
+    if not total:
         raise DataError("Expected the OKS of at least one animal; received none.")
-    figure = new_figure(5.5, 3.2)
+    figure = new_figure(5.5, 3.4)
     axes = figure.subplots()
     style_axes(axes, grid="y")
-    axes.hist(values, bins=np.linspace(0, 1, 41).tolist(), color=_VALIDATION, alpha=0.85)
-    axes.axvline(float(values.mean()), color=INK, linewidth=1.6)
+    bins = np.linspace(0, 1, 41).tolist()
+    parts, colors = [values, np.zeros(n_missed)], [_VALIDATION, _TRAIN]
+    axes.hist(parts, bins=bins, color=colors, alpha=0.85, stacked=True)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
     top = axes.get_ylim()[1]
-    options = {"ha": "right"} if values.mean() > 0.5 else {"ha": "left"}
-    gap = -0.015 if values.mean() > 0.5 else 0.015
-    add_text(axes, values.mean() + gap, 0.95 * top, f"mean {values.mean():.3f}", **options)
+    axes.set_ylim(0, 1.3 * top)  # room for the words above the highest bar
     for level in (0.5, 0.75):
-        share = 100.0 * float((values >= level).mean())
-        axes.axvline(level, color=GRAY, linewidth=0.8, linestyle=(0, (4, 3)))
-        add_text(
-            axes, level - 0.01, 0.55 * top, f"{share:.0f}% ≥ {level:g}", ha="right", color=GRAY
-        )
+        share = 100.0 * float((values >= level).sum()) / total
+        axes.plot([level, level], [0, 1.1 * top], color=GRAY, lw=0.8, linestyle=(0, (4, 3)))
+        _write_beside_line(axes, level, 1.06 * top, f"{share:.0f}% ≥ {level:g}", GRAY)
+    if len(values):
+        mean = float(values.mean())
+        axes.plot([mean, mean], [0, 1.28 * top], color=INK, linewidth=1.6, gid="mean")
+        _write_beside_line(axes, mean, 1.22 * top, f"mean {mean:.3f}", INK)
+    if n_missed:
+        height = n_missed + int((values < bins[1]).sum())  # of the bar that they stand on
+        add_text(axes, 0.008, height + 0.03 * top, f"{n_missed} missed", color=GRAY)
     axes.set_xlim(0, 1)
-    label_axes(axes, "OKS", f"animals (of {len(values)})", title)
+    label_axes(axes, "OKS", f"animals (of {total})", title)
     return finish(figure, path)
+
+
+def _write_beside_line(axes: Axes, x: float, y: float, text: str, color: str) -> None:
+    """Write on the left of an upright line, on the right of one in the left half."""
+    left = x >= 0.45
+    background = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    add_text(
+        axes, x - 0.012 if left else x + 0.012, y, text, ha="right" if left else "left",
+        va="center", color=color, bbox=background, zorder=5,
+    )  # fmt: skip
 
 
 def draw_training_curves(

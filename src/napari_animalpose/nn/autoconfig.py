@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_animalpose.config import AugmentConfig, ModelConfig, RunConfig, TrainConfig
-from napari_animalpose.data.poses import Poses
+from napari_animalpose.data.poses import Poses, Visibility
 from napari_animalpose.errors import ConfigError, DataError
 from napari_animalpose.nn.backbones import UNetOptions, backbone_options, model_receptive_field
 from napari_animalpose.nn.heads import PIPELINES
+from napari_animalpose.nn.identity import named_tracks
 
 __all__ = [
     "CONFIGURATORS",
@@ -33,7 +34,7 @@ __all__ = [
 SCALES = (1.0, 0.75, 0.5, 1 / 3, 0.25, 1 / 6, 0.125)
 UNKNOWN_SIZE = 0.1  # of the shorter side of the frame: an animal of which one point is known
 SMALL_ANIMAL = 0.3  # of the shorter side of the frame
-SMALLEST_ANIMAL_PX = 80  # of network input: below, the points of an animal run together
+SMALLEST_ANIMAL_PX = 60  # of network input: below, the points of an animal run together
 COARSE_FROM_PX = 150  # of network input: from here an output stride of 4 loses nothing
 SIGMA_CELLS = 1.5  # of the confidence map: wide enough for the sub-pixel fit
 ALL_ROUND_DEG = 60.0  # circular standard deviation; seen from above it is larger
@@ -45,6 +46,8 @@ WHOLE_FROM = 0.6  # share of the frame from which windows gain nothing over whol
 CROP_BUDGET = 0.18  # px of a crop over those of a whole frame that a preset can afford
 COARSE_CROP_PX = 250  # of network input: from here an output stride of 4 loses nothing
 WINDOW_NEIGHBOURS = 1.5  # the same where an animal must be told from its neighbours
+IDENTITY_SCALE = 0.97, 1.03  # magnifications where size tells animals apart
+IDENTITY_CHANGE = 0.5  # of contrast, brightness and gamma, where tone may do so
 PAF_CELLS = 1.0, 2.5  # least and largest half-width of a part affinity field
 
 
@@ -76,6 +79,16 @@ class LabelMeasures:
         Share of all points that have a position.
     longest_edge_px : float
         The 99th percentile of the length of an animal's longest edge; 0 without edges.
+    identities : tuple of str
+        Names of the tracks of the labelled animals.
+    n_empty_frames : int
+        Frames that were marked as empty.
+    n_sizes : int
+        Different sizes of the frames that were looked at.
+    gray_and_colour : bool
+        Whether some of these are gray and others not.
+    points_occluded : float
+        Share of the labelled points that are occluded.
     """
 
     n_frames: int
@@ -91,6 +104,11 @@ class LabelMeasures:
     orientation_spread_deg: float
     points_labelled: float
     longest_edge_px: float = 0.0
+    identities: tuple[str, ...] = ()
+    n_empty_frames: int = 0
+    n_sizes: int = 1
+    gray_and_colour: bool = False
+    points_occluded: float = 0.0
 
     @property
     def share_of_frame(self) -> float:
@@ -98,7 +116,12 @@ class LabelMeasures:
         return self.size_px / min(self.frame_height, self.frame_width)
 
 
-def measure_labels(labels: Poses, sizes: Sequence[tuple[int, int]], channels: int) -> LabelMeasures:
+def measure_labels(
+    labels: Poses,
+    sizes: Sequence[tuple[int, int]],
+    channels: int | Sequence[int],
+    n_empty_frames: int = 0,
+) -> LabelMeasures:
     """Measure the labelled animals.
 
     Parameters
@@ -107,8 +130,12 @@ def measure_labels(labels: Poses, sizes: Sequence[tuple[int, int]], channels: in
         Labelled instances only.
     sizes : sequence of (int, int)
         (height, width) of the videos or frames that hold them.
-    channels : int
-        1 for gray frames, 3 for colour.
+    channels : int or sequence of int
+        1 for gray frames, 3 for colour; one number for all of them, or one for each size.
+        Of gray and colour together the network sees the gray that they have in common:
+        a place then looks alike in both.
+    n_empty_frames : int
+        Passed on.
 
     Raises
     ------
@@ -129,6 +156,7 @@ def measure_labels(labels: Poses, sizes: Sequence[tuple[int, int]], channels: in
     frames, counts = np.unique(
         np.stack([labels.video[rows], labels.frame[rows]]), axis=1, return_counts=True
     )
+    seen = {channels} if isinstance(channels, int) else set(channels)
     # Single points have no size: take the animal for a tenth of the frame.
     unknown = UNKNOWN_SIZE * min(min(size) for size in sizes)
     return LabelMeasures(
@@ -138,13 +166,18 @@ def measure_labels(labels: Poses, sizes: Sequence[tuple[int, int]], channels: in
         animals_per_frame=int(counts.max()),
         frame_height=max(size[0] for size in sizes),
         frame_width=max(size[1] for size in sizes),
-        channels=channels,
+        channels=min(seen),
         size_px=float(np.median(diagonal)) or unknown,
         large_size_px=float(np.percentile(diagonal, 95)) or unknown,
         spacing_px=_spacing(xy),
         orientation_spread_deg=_orientation_spread(xy),
         points_labelled=float(placed.mean()),
         longest_edge_px=_longest_edge(xy, labels.skeleton.edge_array),
+        identities=named_tracks(labels.select(rows)),
+        n_empty_frames=n_empty_frames,
+        n_sizes=len(set(sizes)),
+        gray_and_colour=len(seen) > 1,
+        points_occluded=float((labels.visibility[rows][placed] == Visibility.OCCLUDED).mean()),
     )
 
 
@@ -236,17 +269,20 @@ def choose_config(
     """
     if preset not in PRESETS:
         raise ConfigError(f"Expected one of the presets {', '.join(PRESETS)}; received {preset!r}.")
-    reasons = [_describe(measures)]
+    reasons = [_describe(measures), *_describe_peculiarities(measures)]
     if pipeline == "auto":
         pipeline = _choose_pipeline(measures, reasons)
     heads = PIPELINES.get(pipeline).heads
     networks, training = CONFIGURATORS[pipeline](measures, PRESETS[preset], reasons)
     last = networks[heads[-1]]
+    augment = _choose_augmentation(measures, reasons)
+    if PIPELINES.get(pipeline).identifies:
+        augment = _spare_identities(augment, reasons)
     return Choice(
         RunConfig(
             pipeline=pipeline,
             networks=networks,
-            augment=_choose_augmentation(measures, reasons),
+            augment=augment,
             train=training,
         ),
         tuple(reasons),
@@ -257,11 +293,35 @@ def choose_config(
 def _describe(m: LabelMeasures) -> str:
     spacing = f" about {m.spacing_px:.0f} px from one to the next" if m.n_nodes > 1 else ""
     animals = "one animal" if m.animals_per_frame == 1 else f"up to {m.animals_per_frame} animals"
+    up_to = f"{m.n_sizes} sizes up to " if m.n_sizes > 1 else ""
     return (
-        f"{m.n_frames} labelled frames of {m.frame_width} x {m.frame_height} px with {animals} "
-        f"each; an animal is {m.size_px:.0f} px long ({m.share_of_frame:.0%} of the shorter side) "
-        f"with {m.n_nodes} points{spacing}, of which {m.points_labelled:.0%} are labelled."
+        f"{m.n_frames} labelled frames of {up_to}{m.frame_width} x {m.frame_height} px with "
+        f"{animals} each; an animal is {m.size_px:.0f} px long ({m.share_of_frame:.0%} of the "
+        f"shorter side) with {m.n_nodes} points{spacing}, of which {m.points_labelled:.0%} are "
+        "labelled."
     )
+
+
+def _describe_peculiarities(m: LabelMeasures) -> list[str]:
+    """Say what is made of labels and frames that are not all alike."""
+    said = []
+    if m.n_empty_frames:
+        said.append(
+            f"{m.n_empty_frames} frames marked as empty are learned from as well: there the "
+            "network is to find nothing."
+        )
+    if m.gray_and_colour:
+        said.append(
+            "Some frames are gray and some have colours: the network sees all of them in gray, "
+            "so that an animal looks alike in both. To use the colours all the same: "
+            "--set model.channels=3"
+        )
+    if m.points_occluded:
+        said.append(
+            f"{m.points_occluded:.0%} of the labelled points are marked as occluded. They are "
+            "learned like the others, so the network will place what it cannot see."
+        )
+    return said
 
 
 def _choose_pipeline(m: LabelMeasures, reasons: list[str]) -> str:
@@ -371,6 +431,20 @@ def _choose_augmentation(m: LabelMeasures, reasons: list[str]) -> AugmentConfig:
     return AugmentConfig(rotation_deg=rotation)
 
 
+def _spare_identities(augment: AugmentConfig, reasons: list[str]) -> AugmentConfig:
+    """Change size and brightness less: an animal must not be made to look like another."""
+    spared = augment.replace(
+        scale_min=IDENTITY_SCALE[0], scale_max=IDENTITY_SCALE[1],
+        contrast=IDENTITY_CHANGE * augment.contrast, gamma=IDENTITY_CHANGE * augment.gamma,
+        brightness=IDENTITY_CHANGE * augment.brightness,
+    )  # fmt: skip
+    reasons.append(
+        f"Training changes the size of the animals by no more than {spared.scale_max - 1:.0%} and "
+        "their brightness less than usual: by these they may be told apart."
+    )
+    return spared
+
+
 # ------------------------------------------------------------- one entry for each pipeline
 Configurator = Callable[
     [LabelMeasures, _Preset, list[str]], tuple[dict[str, ModelConfig], TrainConfig]
@@ -417,6 +491,47 @@ def _configure_topdown(
         "centered_instance": _choose_crop_model(m, preset, reasons),
     }
     return networks, TrainConfig(batch_size=8)
+
+
+def _configure_topdown_id(
+    m: LabelMeasures, preset: _Preset, reasons: list[str]
+) -> tuple[dict[str, ModelConfig], TrainConfig]:
+    _explain_identities(m, reasons)
+    networks, training = _configure_topdown(m, preset, reasons)
+    closer = networks.pop("centered_instance").replace(classes=m.identities)
+    return {**networks, "centered_instance_id": closer}, training
+
+
+def _configure_bottomup_id(
+    m: LabelMeasures, preset: _Preset, reasons: list[str]
+) -> tuple[dict[str, ModelConfig], TrainConfig]:
+    _explain_identities(m, reasons)
+    model = _choose_model(m, preset, reasons)
+    reasons.append(
+        "Points are joined by whose they are, seen from the whole animal around them. No point "
+        f"belongs to an animal whose middle is more than {m.large_size_px:.0f} px away: 95 % of "
+        "the animals are shorter than that from end to end."
+    )
+    model = model.replace(
+        classes=m.identities,
+        max_peaks=max(10, 2 * m.animals_per_frame),
+        max_reach_px=round(m.large_size_px * model.input_scale, 1),
+    )
+    return {"multi_instance_id": model}, _choose_training(m, model, reasons, WINDOW_NEIGHBOURS)
+
+
+def _explain_identities(m: LabelMeasures, reasons: list[str]) -> None:
+    more = len(m.identities) > m.animals_per_frame
+    reasons.append(
+        f"Identities are the {len(m.identities)} tracks of the labels: {', '.join(m.identities)}."
+        + (
+            f" No frame has more than {m.animals_per_frame} of them together: if some are pieces "
+            "of the track of one animal, join these first, or the network will learn to tell "
+            "the animal from itself."
+            if more
+            else ""
+        )
+    )
 
 
 def _choose_centroid_model(m: LabelMeasures, preset: _Preset, reasons: list[str]) -> ModelConfig:
@@ -494,4 +609,6 @@ CONFIGURATORS: dict[str, Configurator] = {
     "single": _configure_single,
     "bottomup": _configure_bottomup,
     "topdown": _configure_topdown,
+    "topdown-id": _configure_topdown_id,
+    "bottomup-id": _configure_bottomup_id,
 }

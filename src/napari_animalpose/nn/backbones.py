@@ -12,7 +12,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from napari_animalpose.config import Config, ModelConfig
 from napari_animalpose.errors import ConfigError
+from napari_animalpose.nn.encoders import MobileNetOptions, ResNetOptions
+from napari_animalpose.nn.filters import filters_at
 from napari_animalpose.nn.geometry import Layer, receptive_field
+from napari_animalpose.nn.sleap_options import SleapOptions
 from napari_animalpose.registry import Registry
 
 __all__ = [
@@ -20,6 +23,8 @@ __all__ = [
     "Backbone",
     "BackboneOptions",
     "LeapOptions",
+    "MobileNetOptions",
+    "ResNetOptions",
     "UNetOptions",
     "backbone_options",
     "filters_at",
@@ -38,15 +43,6 @@ class BackboneOptions(Protocol):
     def layers(self, output_stride: int) -> list[Layer]:
         """Return the layers on the longest path from the input to a confidence map."""
         ...
-
-
-def filters_at(filters: int, rate: float, depth: int) -> int:
-    """Return the number of filters of a block, rounded to a multiple of eight.
-
-    Vector units take channels in groups of eight or sixteen; the remainder would cost
-    as much as a full group.
-    """
-    return max(8, round(filters * rate**depth / 8) * 8)
 
 
 @dataclass(frozen=True)
@@ -174,6 +170,30 @@ BACKBONES.register(
         LeapOptions,
         "napari_animalpose.nn.models.leap:build_leap",
         "the network of LEAP (2019): simple, without skip connections",
+    ),
+)
+BACKBONES.register(
+    "resnet50",
+    Backbone(
+        ResNetOptions,
+        "napari_animalpose.nn.models.resnet:build_resnet",
+        "ResNet-50 with a decoder: large; with weights from ImageNet if asked for",
+    ),
+)
+BACKBONES.register(
+    "mobilenetv2",
+    Backbone(
+        MobileNetOptions,
+        "napari_animalpose.nn.models.mobilenet:build_mobilenet",
+        "MobileNetV2 with a decoder: light; with weights from ImageNet if asked for",
+    ),
+)
+BACKBONES.register(
+    "sleap",
+    Backbone(
+        SleapOptions,
+        "napari_animalpose.nn.models.sleap:build_sleap",
+        "the network of a SLEAP model, layer by layer: to go on training it",
     ),
 )
 

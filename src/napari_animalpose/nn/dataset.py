@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -106,11 +106,17 @@ class Example:
         (x, y) in px of the kept frame around which the window lies.
     xy : float array, shape (I, K, 2)
         Points of the instances in px of the kept frame; NaN = missing.
+    classes : tuple of int
+        Number of each instance's identity, -1 = not known; empty where it is of none.
+    anywhere : bool
+        The window may lie anywhere in the frame: there is no animal to lie around.
     """
 
     frame: int
     centre: tuple[float, float]
     xy: NDArray[np.float64]
+    classes: tuple[int, ...] = ()
+    anywhere: bool = False
 
 
 class Batch(NamedTuple):
@@ -122,6 +128,7 @@ class Batch(NamedTuple):
     intensity : float32 (B, 4), for `device.adjust_intensity`
     boxes : float32 (B, 4), for `device.cut_out`
     seed : int32 (2,), of the noise
+    classes : int32 (B, I), numbers of the instances' identities, -1 = not known
     """
 
     patches: NDArray[np.uint8]
@@ -130,6 +137,7 @@ class Batch(NamedTuple):
     intensity: NDArray[np.float32]
     boxes: NDArray[np.float32]
     seed: NDArray[np.int32]
+    classes: NDArray[np.int32]
 
 
 class BatchSampler:
@@ -201,12 +209,14 @@ class BatchSampler:
         forward, mirrored = sample_affine(self.rng, self.augment, centre, self.window)
         xy = np.full((count, self.n_instances, len(self.flip_order), 2), np.nan)
         patches = np.zeros((count, *self._patch, self.store.shape(chosen[0].frame)[2]), np.uint8)
+        classes = np.full((count, self.n_instances), -1, np.int32)
         back = np.empty((count, 2, 3))
         for i, example in enumerate(chosen):
             points = transform_points(forward[i], example.xy)
             if mirrored[i]:
                 points = points[:, self.flip_order]
             xy[i, : len(points)] = points
+            classes[i, : len(example.classes)] = example.classes
             corner = self._copy_patch(patches[i], example.frame, invert(forward[i]))
             back[i] = invert(forward[i])
             back[i, :, 2] -= corner
@@ -217,6 +227,7 @@ class BatchSampler:
             sample_intensity(self.rng, self.augment, count),
             sample_cutout(self.rng, self.augment, count, self.window),
             self.rng.integers(0, 2**31 - 1, 2, dtype=np.int32),
+            classes,
         )
 
     def _draw_centres(self, chosen: Sequence[Example]) -> NDArray[np.float64]:
@@ -227,6 +238,7 @@ class BatchSampler:
         sides = np.array([self.store.shape(example.frame)[1::-1] for example in chosen])
         anywhere = self.rng.uniform(0, 1, (count, 2)) * sides - 0.5
         elsewhere = self.rng.random(count) < self.background_fraction
+        elsewhere |= [example.anywhere for example in chosen]
         return np.where(elsewhere[:, None], anywhere, centre)
 
     def _next(self) -> int:
@@ -257,7 +269,7 @@ class BatchSampler:
             rotation_deg=0, scale_min=1, scale_max=1, translate_fraction=0,
             contrast=0, brightness=0, gamma=0, noise=0,
         )  # fmt: skip
-        chosen = [self.examples[i] for i in numbers]
+        chosen = [replace(self.examples[i], anywhere=False) for i in numbers]
         sampler = BatchSampler(
             self.store, chosen, self.window, plain, self.flip_order, len(chosen), 0
         )

@@ -27,8 +27,9 @@ __all__ = [
 class Head(Protocol):
     """One kind of question to a network: its targets, its loss and its decoder.
 
-    B is the batch, I the instances of a frame, K the nodes of the skeleton; all
-    coordinates are (x, y) in px of the network input.
+    B is the batch, I the instances of a frame, K the nodes of the skeleton, C the
+    identities that the head tells apart; all coordinates are (x, y) in px of the network
+    input. Heads inherit from this: what most of them answer alike is answered here.
     """
 
     def __init__(self, config: ModelConfig, skeleton: Skeleton) -> None: ...
@@ -38,8 +39,20 @@ class Head(Protocol):
         """Channels of each output map by name."""
         ...
 
-    def targets(self, xy: Any, height: int, width: int) -> dict[str, Any]:
-        """Return the maps to learn for points (B, I, K, 2), each (B, h, w, channels)."""
+    @property
+    def n_vectors(self) -> dict[str, int]:
+        """Lengths of the outputs that are one vector for a whole window, by name."""
+        return {}
+
+    def targets(
+        self, xy: Any, height: int, width: int, classes: Any | None = None
+    ) -> dict[str, Any]:
+        """Return what to learn for points (B, I, K, 2).
+
+        Maps (B, h, w, channels) and, of `n_vectors`, vectors (B, length). `classes` are
+        the numbers (B, I) of the instances' identities, -1 where it is not known, and None
+        where it is known of none.
+        """
         ...
 
     def loss(self, targets: dict[str, Any], outputs: dict[str, Any], weight: float) -> Any:
@@ -49,6 +62,14 @@ class Head(Protocol):
     def decode(self, outputs: dict[str, Any], refinement: str) -> tuple[Any, Any]:
         """Return points (B, I, K, 2) and their confidences (B, I, K)."""
         ...
+
+    def identify(self, outputs: dict[str, Any], xy: Any) -> Any:
+        """Return the probabilities (B, I, C) of each identity for the instances at `xy`.
+
+        C is 0 for a head that tells no identities. `xy` are points (B, I, K, 2); NaN =
+        missing.
+        """
+        return xy[..., 0, :0]
 
 
 HEADS: Registry[type[Head]] = Registry("head")
@@ -65,7 +86,16 @@ HEADS.register(
     "multi_instance", "napari_animalpose.nn.models.heads.multi_instance:MultiInstanceHead"
 )
 
-CENTRED_HEADS = frozenset({"centered_instance"})
+HEADS.register(
+    "centered_instance_id",
+    "napari_animalpose.nn.models.heads.centered_instance_id:CenteredInstanceIdHead",
+)
+HEADS.register(
+    "multi_instance_id",
+    "napari_animalpose.nn.models.heads.multi_instance_id:MultiInstanceIdHead",
+)
+
+CENTRED_HEADS = frozenset({"centered_instance", "centered_instance_id"})
 """Heads of networks that look at one animal at a time, in the middle of a window."""
 
 LANDMARKS: dict[str, Skeleton] = {"centroid": Skeleton(("centroid",))}
@@ -78,11 +108,17 @@ class Detections(NamedTuple):
     points : float32 (B, I, K, 2), (x, y) in px of the frame
     point_scores : float32 (B, I, K), confidences
     scores : float32 (B, I) of the instances, or None for the mean of their points'
+    classes : int32 (B, I), number of the identity or -1, or None where all have none
+    class_scores : float32 (B, I), probability of the identity, or None
+    crowded : bool (B,), frames that may hold more than could be kept; None for no frame
     """
 
     points: NDArray[np.float32]
     point_scores: NDArray[np.float32]
     scores: NDArray[np.float32] | None = None
+    classes: NDArray[np.int32] | None = None
+    class_scores: NDArray[np.float32] | None = None
+    crowded: NDArray[np.bool_] | None = None
 
 
 class Detector(Protocol):
@@ -103,12 +139,14 @@ class Pipeline(NamedTuple):
     heads : the networks it needs, in the order they run
     detector : ``"module:class"`` of the `Detector`, called with the networks and a PredictConfig
     shares : of the training time, for each of the heads; none means the same for all
+    identifies : whether instances come out with the identities of the labels' tracks
     """
 
     heads: tuple[str, ...]
     detector: str
     summary: str
     shares: tuple[float, ...] = ()
+    identifies: bool = False
 
     def share_of_rest(self, head: str) -> float:
         """Return which part of the time that is left is for a head: the last has it all."""
@@ -146,5 +184,24 @@ PIPELINES.register(
         ("multi_instance",),
         "napari_animalpose.nn.models.detectors.bottomup:BottomUpDetector",
         "several animals: all points are found at once and joined along the skeleton",
+    ),
+)
+PIPELINES.register(
+    "topdown-id",
+    Pipeline(
+        ("centroid", "centered_instance_id"),
+        "napari_animalpose.nn.models.detectors.topdown:TopDownDetector",
+        "as topdown, for animals that look different: each look also tells which one it is",
+        (0.25, 0.75),
+        identifies=True,
+    ),
+)
+PIPELINES.register(
+    "bottomup-id",
+    Pipeline(
+        ("multi_instance_id",),
+        "napari_animalpose.nn.models.detectors.bottomup_id:BottomUpIdDetector",
+        "for animals that look different: points are found at once and joined by whose they are",
+        identifies=True,
     ),
 )

@@ -19,8 +19,9 @@ from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.io.video import iterate_frames
 from napari_animalpose.jobs import StopRequest, never_stop
 from napari_animalpose.nn.heads import HEADS, PIPELINES, Detections
+from napari_animalpose.nn.identity import NO_CLASS
 from napari_animalpose.nn.models.forward import Forward
-from napari_animalpose.nn.models.network import build_network, resolve_precision
+from napari_animalpose.nn.models.network import build_head_network, resolve_precision
 
 __all__ = ["Predictor", "batch_frames", "choose_batch_size", "load_run", "poses_from_detections"]
 
@@ -59,6 +60,7 @@ def poses_from_detections(
     frames: Sequence[int],
     found: Detections,
     threshold: float,
+    classes: Sequence[str] = (),
 ) -> Poses:
     """Turn what was detected in some frames into predicted instances.
 
@@ -72,6 +74,8 @@ def poses_from_detections(
     threshold : float
         Points of lower confidence are missing; an instance without any point is left out.
         Without scores of its own, an instance has the mean of its points' confidences.
+    classes : sequence of str
+        Names of the identities that ``found.classes`` counts: the tracks of the result.
     """
     numbers = np.repeat(np.asarray(frames, np.int64), found.points.shape[1])
     xy = found.points.reshape(-1, len(skeleton), 2).astype(np.float32)
@@ -85,14 +89,19 @@ def poses_from_detections(
         score = found.scores.reshape(-1)[rows]
     else:
         score = np.nansum(point_score, axis=1) / placed[rows].sum(axis=1)
+    track = NO_CLASS if found.classes is None else found.classes.reshape(-1)[rows]
+    track_score = np.nan if found.class_scores is None else found.class_scores.reshape(-1)[rows]
     return Poses.from_arrays(
         skeleton,
         video=video,
         frame=numbers[rows],
         xy=xy,
+        track=track,
         origin=Origin.PREDICTED,
         point_score=point_score,
         score=score,
+        track_score=track_score,
+        track_names=classes,
     )
 
 
@@ -108,6 +117,8 @@ class Predictor:
         With trained weights, by the name of their head.
     config : PredictConfig
     """
+
+    needs_anchors = False  # whether labels have to say where the animals are
 
     def __init__(
         self,
@@ -127,6 +138,9 @@ class Predictor:
             for name, network in networks.items()
         }  # fmt: skip
         self._detector = PIPELINES.get(run.pipeline).load_detector()(self.forwards, config)
+
+    def use_labels(self, labels: Poses) -> None:
+        """Take from labels where the animals are, if that is not found (`needs_anchors`)."""
 
     def predict(
         self,
@@ -163,12 +177,14 @@ class Predictor:
         video_number: int,
         *,
         on_progress: Callable[[int, float], None] = lambda done, rate: None,
+        on_crowded: Callable[[list[int]], None] = lambda numbers: None,
         should_stop: Callable[[], StopRequest] = never_stop,
     ) -> tuple[Poses, int]:
         """Predict ascending frames; return the poses and how many frames are done.
 
         Reading goes on while the device works. `on_progress` receives the number of
-        frames done and the rate in frames a second; `should_stop` is asked between
+        frames done and the rate in frames a second; `on_crowded` the numbers of frames
+        that may hold more animals than could be kept. `should_stop` is asked between
         batches: `StopRequest.STOP_EARLY` returns what is done.
 
         Raises
@@ -176,7 +192,7 @@ class Predictor:
         CancelledError
             If asked to cancel.
         """
-        parts = [Poses.empty(self.skeleton)]
+        parts = [Poses.empty(self.skeleton, self.run_config.classes)]
         if not len(frames):
             return parts[0], 0
         model = next(iter(self.run_config.networks.values()))
@@ -188,14 +204,22 @@ class Predictor:
                 raise CancelledError("Prediction was cancelled; nothing was kept.")
             if stop is StopRequest.STOP_EARLY:
                 break
-            found = self._detector.finish(self._detector.start(batch))
+            found = self._detect(batch, video_number, numbers)
+            if found.crowded is not None and found.crowded.any():
+                on_crowded([numbers[i] for i in np.flatnonzero(found.crowded)])
             threshold = self.config.peak_threshold
             parts.append(
-                poses_from_detections(self.skeleton, video_number, numbers, found, threshold)
+                poses_from_detections(
+                    self.skeleton, video_number, numbers, found, threshold, self.run_config.classes
+                )
             )
             done += len(numbers)
             on_progress(done, done / (time.monotonic() - began))
         return Poses.concat(parts), done
+
+    def _detect(self, frames: NDArray[np.uint8], video: int, numbers: Sequence[int]) -> Detections:
+        """Return what is in frames (B, H, W, C) of a video, of which these are the numbers."""
+        return self._detector.finish(self._detector.start(frames))
 
 
 def read_frames(
@@ -220,7 +244,7 @@ def load_run(folder: RunFolder, config: PredictConfig) -> Predictor:
     networks = {}
     for name, model in run.networks.items():
         head = HEADS.get(name)(model, skeleton)
-        network = build_network(model, head.n_outputs, precision)
+        network = build_head_network(head, model, precision)
         network.set_weights(folder.read_weights(name, [w.shape for w in network.weights]))
         networks[name] = network
     return Predictor(run, skeleton, networks, config)

@@ -79,7 +79,7 @@ def local_peaks(
     Parameters
     ----------
     maps : array of float, shape (B, h, w, K)
-        Confidence maps, h * w >= max_peaks; NaN counts as 0.
+        Confidence maps; NaN counts as 0.
     threshold : float
         At least 0; values up to and with it are background.
     max_peaks : int
@@ -359,8 +359,12 @@ def _to_int(values: Any, xp: Any) -> Any:
 
 
 def _top_k(values: Any, k: int, xp: Any) -> tuple[Any, Any]:
-    """The k highest values of the last axis, descending, and where they are."""
-    if xp is not np:
-        return xp.top_k(values, k)  # type: ignore[no-any-return]
-    index = np.argsort(-values, axis=-1, kind="stable")[..., :k]
-    return np.take_along_axis(values, index, axis=-1), index
+    """The k highest of values of at least 0, descending, and where they are; else 0 and 0."""
+    # Small maps have fewer cells than there are slots.
+    values = xp.concatenate([values, xp.zeros_like(values[..., :1]) + np.zeros(k, np.float32)], -1)
+    if xp is np:
+        index = np.argsort(-values, axis=-1, kind="stable")[..., :k]
+        highest = np.take_along_axis(values, index, axis=-1)
+    else:
+        highest, index = xp.top_k(values, k)
+    return highest, xp.where(highest > 0.0, index, xp.zeros_like(index))

@@ -23,13 +23,16 @@ from napari_animalpose.config import RunConfig
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import CancelledError, ModelError
 from napari_animalpose.jobs import Event, Log, Metric, Preview, Progress, StopRequest
+from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.dataset import Batch, BatchSampler
 from napari_animalpose.nn.geometry import scale_points, unscale_points
 from napari_animalpose.nn.heads import HEADS
 from napari_animalpose.nn.models.device import adjust_intensity, cut_out, warp_images
+from napari_animalpose.nn.models.encoder import load_encoder_weights
 from napari_animalpose.nn.models.forward import Forward
-from napari_animalpose.nn.models.network import build_network, resolve_precision
+from napari_animalpose.nn.models.network import build_head_network, resolve_precision
 from napari_animalpose.nn.models.preparation import TrainingData
+from napari_animalpose.nn.pretrained import find_weights
 from napari_animalpose.nn.schedule import Schedule
 
 __all__ = ["Checkpoint", "Trainer"]
@@ -95,8 +98,8 @@ class Trainer:
         self.name = head_name
         self.precision = resolve_precision(train.precision)
         self.head = HEADS.get(head_name)(model, skeleton)
-        self.network = build_network(model, self.head.n_outputs, self.precision)
-        self.averaged = build_network(model, self.head.n_outputs, self.precision)
+        self.network = build_head_network(self.head, model, self.precision)
+        self.averaged = build_head_network(self.head, model, self.precision)
         self.averaged.set_weights(self.network.get_weights())
         self.optimizer = self._make_optimizer()
         self.optimizer.build(self.network.trainable_variables)
@@ -149,7 +152,7 @@ class Trainer:
 
     def _step(self, batch: Batch, learning_rate: Any, momentum: Any) -> Any:
         images = self._inputs(batch)
-        targets = self.head.targets(batch.xy, *self.data.window)
+        targets = self.head.targets(batch.xy, *self.data.window, batch.classes)
         variables = self.network.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self.network(images, training=True)
@@ -161,7 +164,8 @@ class Trainer:
         self._inner_optimizer.learning_rate.assign(learning_rate)
         self.optimizer.apply(gradients, variables)
         for average, value in zip(self.averaged.weights, self.network.weights, strict=True):
-            average.assign(momentum * average + (1.0 - momentum) * value)
+            # Written so that what does not change, as in a frozen encoder, stays as it is.
+            average.assign(average + (1.0 - momentum) * (value - average))
         return loss
 
     def _momentum(self) -> float:
@@ -194,7 +198,7 @@ class Trainer:
                 validated_at = time.monotonic()
                 validation_s = validated_at - now
                 self.schedule.reserve_s = 1.5 * validation_s + 1.0
-                self._keep_if_best(values["val_error_px"], loss)
+                self._keep_if_best(self._rate(values), loss)
             self._report(loss, values, now - began)
         return self.best
 
@@ -252,6 +256,20 @@ class Trainer:
         left = self.schedule.seconds_left(self.step)
         self._emit(Progress(f"train {self.name}", self.step, total, rate=rate, eta_s=left))
 
+    @property
+    def _cap_px(self) -> float:
+        """The most that an error counts for, in px of the full frame."""
+        return 0.2 * self.data.animal_size_px
+
+    def _rate(self, values: dict[str, float]) -> float:
+        """Return what the best epoch has least of, in px.
+
+        An animal with the wrong name counts as one whose points are all lost.
+        """
+        accuracy = values.get("val_class_accuracy", math.nan)
+        wrong = 0.0 if math.isnan(accuracy) else 1.0 - accuracy
+        return values["val_error_px"] + wrong * self._cap_px
+
     def _keep_if_best(self, error_px: float, loss: float) -> None:
         score = error_px if math.isfinite(error_px) else loss
         if self.best.step and not score < self.best.error_px:  # NaN is no improvement
@@ -267,6 +285,23 @@ class Trainer:
             score,
         )
         self._on_best(self.best)
+
+    def start_from_file(self) -> None:
+        """Give the encoder the weights that its options ask for; none leaves it random.
+
+        For a new network only: one that goes on with a run has learned from them already.
+
+        Raises
+        ------
+        ConfigError, ModelError
+            As `find_weights` and `load_encoder_weights` say.
+        """
+        path = find_weights(self.model)
+        if path is None:
+            return
+        load_encoder_weights(self.network, backbone_options(self.model), path)
+        self.averaged.set_weights(self.network.get_weights())
+        self.best = Checkpoint(self.averaged.get_weights())
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint: weights always, optimizer and step where it has them.
@@ -292,28 +327,33 @@ class Trainer:
         """Return accuracy on the validation frames, in px of the full frame.
 
         ``val_error_px`` is the mean over labelled points of the distance, counted as at
-        most a fifth of the animal: what the best epoch is chosen by. Without validation
-        frames all values are NaN.
+        most a fifth of the animal: what the best epoch is chosen by. A network that tells
+        identities has ``val_class_accuracy`` as well, the share of the animals of known
+        identity whose likeliest one is right. Without validation frames all values are NaN.
         """
-        cap = 0.2 * self.data.animal_size_px
         scale = self.model.input_scale
         distances: list[NDArray[np.float64]] = []
+        named: list[bool] = []
         preview: dict[str, Any] | None = None
         for example in self.data.validation:
             frame = self.data.store[example.frame]
-            points, _ = self.forward.points_of_inputs(frame[None])
+            found, likely = (
+                part[0] for part in self.forward.check_inputs(frame[None], example.xy[None])
+            )
             truth = unscale_points(example.xy, scale)
-            found = np.asarray(points)[0]
+            named += _compare_classes(likely, example.classes)
             distances.append(_closest(found, truth, self.data.animal_size_px))
-            if preview is None:
+            if preview is None and len(truth):  # an empty frame would show nothing
                 preview = self._preview(frame, truth, found)
         if preview is not None:
             self._emit(Preview(f"validation {self.name}", preview))
+        values = {"val_class_accuracy": _mean(named)} if self.model.classes else {}
         error = np.concatenate(distances) if distances else np.zeros(0)
         if not error.size:
-            return {"val_error_px": math.nan, "val_error_p50": math.nan, "val_error_p90": math.nan}
+            error = np.full(1, math.nan)
         return {
-            "val_error_px": float(np.minimum(error, cap).mean()),
+            **values,
+            "val_error_px": float(np.minimum(error, self._cap_px).mean()),
             "val_error_p50": float(np.median(error)),
             "val_error_p90": float(np.percentile(error, 90)),
         }
@@ -348,6 +388,18 @@ def _check_shapes(values: Sequence[NDArray[Any]], variables: Sequence[Any]) -> N
             "Expected the training state of this network; received that of another one. "
             "Go on with the same network, or train from the start."
         )
+
+
+def _compare_classes(likely: NDArray[np.float32], classes: Sequence[int]) -> list[bool]:
+    """Whether the likeliest identity (J, C) of each animal is its own, where that is known."""
+    known = [row for row, number in enumerate(classes) if number >= 0]
+    if not likely.shape[1]:
+        return []
+    return [bool(likely[row].argmax() == classes[row]) for row in known]
+
+
+def _mean(values: Sequence[bool]) -> float:
+    return sum(values) / len(values) if values else math.nan
 
 
 def _closest(

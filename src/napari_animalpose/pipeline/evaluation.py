@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_animalpose.data.columns import number_repeats
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.errors import DataError
-from napari_animalpose.nn.metrics import Evaluation, match_frames
+from napari_animalpose.nn.identity import named_tracks
+from napari_animalpose.nn.metrics import (
+    Evaluation,
+    Naming,
+    match_frames,
+    measure_naming,
+    reorder_nodes,
+)
 from napari_animalpose.nn.metrics import evaluate as evaluate_poses
-from napari_animalpose.pipeline.files import parse_frames, read, select_frames
+from napari_animalpose.pipeline.files import parse_frames_of_videos, read, select_frames
 from napari_animalpose.pipeline.prediction import predicted_frames
+from napari_animalpose.tracking.metrics import TrackEvaluation, evaluate_tracks
 
 __all__ = ["Comparison", "draw_evaluation", "evaluate"]
 
@@ -36,7 +45,7 @@ class Comparison:
     ----------
     evaluation : Evaluation
     predicted, truth : Poses
-        Videos numbered as in `project`.
+        Videos numbered as in `project`; nodes of both in the order of the truth.
     project : Project
         The one with the labels: its videos are the pictures.
     """
@@ -45,6 +54,27 @@ class Comparison:
     predicted: Poses
     truth: Poses
     project: Project
+
+    @property
+    def naming(self) -> Naming | None:
+        """How often animals have their own name; None where the two share no track name."""
+        if not set(named_tracks(self.predicted)) & set(named_tracks(self.truth)):
+            return None
+        return measure_naming(self.predicted, self.truth)
+
+    @property
+    def tracking(self) -> TrackEvaluation | None:
+        """How well identities are kept over time.
+
+        None where either side has no tracks, or the truth has one twice in a frame.
+        """
+        named = self.truth.select(self.truth.track >= 0)
+        if not len(named) or not (self.predicted.track >= 0).any():
+            return None
+        who = np.stack([named.video, named.frame, named.track])
+        if np.unique(who, axis=1).shape[1] < len(named):
+            return None
+        return evaluate_tracks(self.predicted, self.truth)
 
 
 def evaluate(
@@ -62,9 +92,10 @@ def evaluate(
     labels : path or Project
         The truth: labelled instances.
     frames : str, optional
-        Only these frames, as `parse_frames` reads them. By default all labelled frames
-        that the prediction looked at, if its file says which these are, and else all
-        labelled frames.
+        Only these frames, as `parse_frames_of_videos` reads them. By default all labelled
+        frames that the prediction looked at, if its file says which these are, and else
+        all labelled frames. Frames marked as empty are among them: what is predicted there
+        is a false positive.
 
     Raises
     ------
@@ -74,11 +105,10 @@ def evaluate(
     guess, project = _open(predicted), _open(labels)
     truth = project.poses.labels_or_all()
     found = _match_videos(guess, project, guess.poses.select(~guess.poses.is_label))
-    keys = truth.frame_keys()
+    keys = np.unique(np.concatenate([truth.frame_keys(), project.negative_frames]), axis=0)
     if frames is not None:
-        keys = _keep_frames(keys, {
-            number: parse_frames(frames, len(video)) for number, video in enumerate(project.videos)
-        })  # fmt: skip
+        lengths = [len(video) for video in project.videos]
+        keys = _keep_frames(keys, dict(enumerate(parse_frames_of_videos(frames, lengths))))
     else:
         looked_at = predicted_frames(guess)
         if looked_at is not None:
@@ -89,7 +119,8 @@ def evaluate(
             "Expected labelled frames that were predicted; received none in common. "
             "Predict frames that have labels, or check that the videos are the same."
         )
-    truth, found = select_frames(truth, keys), select_frames(found, keys)
+    truth = select_frames(truth, keys)
+    found = reorder_nodes(select_frames(found, keys), truth)
     return Comparison(evaluate_poses(found, truth, frames=keys), found, truth, project)
 
 
@@ -114,9 +145,12 @@ def _video_numbers(guess: Project, labels: Project) -> dict[int, int]:
     DataError
         If no video is in both.
     """
-    known = {video.source: i for i, video in enumerate(labels.videos)}
-    numbers = {i: known[video.source] for i, video in enumerate(guess.videos)
-               if video.source in known}  # fmt: skip
+    # Arrays in memory may have one source: the second of them is the second one in both.
+    known = {
+        source: i for i, source in enumerate(number_repeats([v.source for v in labels.videos]))
+    }
+    sources = number_repeats([video.source for video in guess.videos])
+    numbers = {i: known[source] for i, source in enumerate(sources) if source in known}
     # By name only where that can mean one video: every camera may have its "video.mp4".
     left = _number_by_name(labels, numbers.values())
     for name, number in _number_by_name(guess, numbers).items():
@@ -154,8 +188,8 @@ def draw_evaluation(comparison: Comparison, folder: FilePath, *, tiles: int = 8)
     """Draw what the figures say and return the files.
 
     ``error_circles.png`` (50th, 75th and 90th percentile around each node of a real
-    animal), ``pck.png``, ``error_histogram.png``, ``oks.png`` and, if any animal was
-    found, ``worst_frames.png``.
+    animal), ``pck.png``, ``error_histogram.png`` and ``oks.png``; where there is such an
+    animal, ``worst_frames.png`` (found, but badly) and ``missed_and_invented.png``.
 
     Parameters
     ----------
@@ -163,7 +197,7 @@ def draw_evaluation(comparison: Comparison, folder: FilePath, *, tiles: int = 8)
     folder : path
         Made if needed.
     tiles : int
-        Frames in the gallery of the worst.
+        Animals in each of the two galleries.
     """
     from napari_animalpose.drawing.comparison import draw_error_gallery
     from napari_animalpose.drawing.curves import (
@@ -176,32 +210,50 @@ def draw_evaluation(comparison: Comparison, folder: FilePath, *, tiles: int = 8)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     evaluation, skeleton = comparison.evaluation, comparison.truth.skeleton
-    errors = np.where(evaluation.in_truth & ~evaluation.in_prediction, np.inf, evaluation.errors_px)
+    errors = _errors_with_missed(evaluation)
     typical = _typical_row(comparison.truth)
     reach = max(10.0, float(np.ceil(2 * evaluation.error_percentile(75))))
     draw_error_circles(
-        _frame_of(comparison, typical),
+        _frame_of(comparison, comparison.truth, typical),
         comparison.truth.xy[typical],
         skeleton,
         evaluation.error_percentiles[:, :3],
         folder / "error_circles.png",
-        title=f"Error in {evaluation.n_frames} frames",
+        title=f"Error of {evaluation.n_matched} animals",
     )
     draw_pck_curves(errors, skeleton, folder / "pck.png", max_px=reach)
     draw_error_histograms(errors, skeleton, folder / "error_histogram.png", max_px=reach)
-    missed = np.zeros(evaluation.n_truth - evaluation.n_matched)
-    draw_oks_distribution(np.concatenate([evaluation.oks, missed]), folder / "oks.png")
+    n_missed = evaluation.n_truth - evaluation.n_matched
+    draw_oks_distribution(evaluation.oks, folder / "oks.png", n_missed=n_missed)
     names = ["error_circles", "pck", "error_histogram", "oks"]
-    worst = _worst_tiles(comparison, tiles)
-    if worst:
-        draw_error_gallery(worst, skeleton, folder / "worst_frames.png")
-        names.append("worst_frames")
+    galleries = {
+        "worst_frames": ("Largest errors", _worst_tiles(comparison, tiles)),
+        "missed_and_invented": ("Missed and invented", _unmatched_tiles(comparison, tiles)),
+    }
+    for name, (title, shown) in galleries.items():
+        if shown:
+            draw_error_gallery(shown, skeleton, folder / f"{name}.png", title=title)
+            names.append(name)
     return [folder / f"{name}.png" for name in names]
 
 
-def _frame_of(comparison: Comparison, row: int) -> NDArray[np.uint8]:
-    truth = comparison.truth
-    return comparison.project.videos[int(truth.video[row])][int(truth.frame[row])]
+def _errors_with_missed(evaluation: Evaluation) -> NDArray[np.float64]:
+    """Errors in px, inf for every labelled point that was not found, (rows, K); NaN = none."""
+    pairs = evaluation.in_truth & ~evaluation.in_prediction
+    errors = np.where(pairs, np.inf, evaluation.errors_px)
+    unmatched = evaluation.n_points - evaluation.in_truth.sum(axis=0)  # points of missed animals
+    rows = np.arange(unmatched.max(initial=0))[:, None] < unmatched
+    return np.concatenate([errors, np.where(rows, np.inf, np.nan)])
+
+
+def _frame_of(comparison: Comparison, poses: Poses, row: int) -> NDArray[np.uint8]:
+    return comparison.project.videos[int(poses.video[row])][int(poses.frame[row])]
+
+
+def _name_frame(comparison: Comparison, poses: Poses, row: int) -> str:
+    frame = f"frame {poses.frame[row]}"
+    several = len(comparison.project.videos) > 1
+    return f"video {poses.video[row]}, {frame}" if several else frame
 
 
 def _typical_row(truth: Poses) -> int:
@@ -222,13 +274,44 @@ def _worst_tiles(comparison: Comparison, count: int) -> list[ErrorTile]:
     )
     counted = np.isfinite(distance)
     mean = np.where(counted, distance, 0).sum(axis=1) / np.maximum(1, counted.sum(axis=1))
-    order = np.argsort(-mean)[:count]
+    truth, predicted = comparison.truth, comparison.predicted
     return [
         ErrorTile(
-            _frame_of(comparison, int(matches.truth[i])),
-            comparison.truth.xy[matches.truth[i]],
-            comparison.predicted.xy[matches.predicted[i]],
-            f"frame {comparison.truth.frame[matches.truth[i]]}",
+            _frame_of(comparison, truth, row),
+            truth.xy[row],
+            predicted.xy[found],
+            _name_frame(comparison, truth, row),
         )
-        for i in order
+        for i in np.argsort(-mean)[:count].tolist()
+        for row, found in [(int(matches.truth[i]), int(matches.predicted[i]))]
     ]
+
+
+def _unmatched_tiles(comparison: Comparison, count: int) -> list[ErrorTile]:
+    """Missed animals in the order of frames, then invented ones, the surest first.
+
+    Half of the tiles are for either, unless there are fewer.
+    """
+    from napari_animalpose.drawing.comparison import ErrorTile
+
+    truth, predicted = comparison.truth, comparison.predicted
+    matches = match_frames(predicted, truth)
+    missed = np.setdiff1d(np.flatnonzero(_has_any_point(truth)), matches.truth)
+    invented = np.setdiff1d(np.flatnonzero(_has_any_point(predicted)), matches.predicted)
+    invented = invented[np.argsort(-np.nan_to_num(predicted.score[invented]), kind="stable")]
+    n_missed = min(len(missed), max(count - len(invented), count - count // 2))
+    nothing = np.full((truth.n_nodes, 2), np.nan)
+    tiles = []
+    for row in missed[:n_missed].tolist():
+        frame = _frame_of(comparison, truth, row)
+        name = _name_frame(comparison, truth, row)
+        tiles.append(ErrorTile(frame, truth.xy[row], nothing, name))
+    for row in invented[: count - n_missed].tolist():
+        frame = _frame_of(comparison, predicted, row)
+        name = _name_frame(comparison, predicted, row)
+        tiles.append(ErrorTile(frame, nothing, predicted.xy[row], name))
+    return tiles
+
+
+def _has_any_point(poses: Poses) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(poses.xy[..., 0]).any(axis=1))

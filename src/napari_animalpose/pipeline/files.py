@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from os import PathLike, fspath
 from pathlib import Path
@@ -19,7 +19,15 @@ from napari_animalpose.io.atomic import atomic_path
 from napari_animalpose.io.labels import choose_format, read_labels, sniff_format, write_labels
 from napari_animalpose.io.video import LazyVideo, is_video_path
 
-__all__ = ["check_output", "format_frames", "parse_frames", "read", "select_frames", "write"]
+__all__ = [
+    "check_output",
+    "format_frames",
+    "parse_frames",
+    "parse_frames_of_videos",
+    "read",
+    "select_frames",
+    "write",
+]
 
 FilePath = str | PathLike[str]
 
@@ -111,16 +119,67 @@ def parse_frames(text: str, n_frames: int) -> NDArray[np.int64]:
         If the text means nothing, or a frame lies outside the video.
     """
     chosen: set[int] = set()
+    for part, first, last, step in _read_ranges(text):
+        end = n_frames - 1 if last is None else last
+        if end >= n_frames or first > end:
+            raise ConfigError(f"Expected frames from 0 to {n_frames - 1}; received {part!r}.")
+        chosen.update(range(first, end + 1, step))
+    return np.array(sorted(chosen), np.int64)
+
+
+def parse_frames_of_videos(text: str, lengths: Sequence[int]) -> list[NDArray[np.int64]]:
+    """Return the frames that a text names in each of several videos, ascending.
+
+    Videos need not have the same length: each gives the frames that it has. Of a single
+    video every frame has to exist, as in `parse_frames`: there, one that does not is a
+    mistake.
+
+    Parameters
+    ----------
+    text : str
+        As in `parse_frames`.
+    lengths : sequence of int
+        Frames of each video.
+
+    Returns
+    -------
+    list of int64 array
+        One for each video; empty where it has none of the frames.
+
+    Raises
+    ------
+    ConfigError
+        If the text means nothing, or no video has any of the frames.
+    """
+    if len(lengths) == 1:
+        return [parse_frames(text, lengths[0])]
+    ranges = list(_read_ranges(text))
+    chosen = [
+        {
+            frame
+            for _, first, last, step in ranges
+            for frame in range(first, n_frames if last is None else min(last + 1, n_frames), step)
+        }
+        for n_frames in lengths
+    ]
+    if not any(chosen):
+        raise ConfigError(
+            f"Expected frames from 0 to {max(lengths, default=0) - 1}, the last one of the "
+            f"longest video; received {text!r}."
+        )
+    return [np.array(sorted(frames), np.int64) for frames in chosen]
+
+
+def _read_ranges(text: str) -> Iterator[tuple[str, int, int | None, int]]:
+    """Yield each part of a text with its first frame, its last (None: the end) and its step."""
     for part in text.split(","):
         match = _RANGE.fullmatch(part)
-        if match is None or (match[3] and int(match[3]) == 0):
+        backwards = match is not None and match[2] and int(match[2]) < int(match[1])
+        if match is None or backwards or (match[3] and int(match[3]) == 0):
             raise ConfigError(f"Expected frames like 0-799:8,900,950-; received {text!r}.")
         first = int(match[1])
-        last = first if match[2] is None else int(match[2] or n_frames - 1)
-        if last >= n_frames or first > last:
-            raise ConfigError(f"Expected frames from 0 to {n_frames - 1}; received {part!r}.")
-        chosen.update(range(first, last + 1, int(match[3] or 1)))
-    return np.array(sorted(chosen), np.int64)
+        last = first if match[2] is None else int(match[2]) if match[2] else None
+        yield part, first, last, int(match[3] or 1)
 
 
 def format_frames(frames: Iterable[int]) -> str:

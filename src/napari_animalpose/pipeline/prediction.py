@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,13 @@ from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.errors import ConfigError, DataError
 from napari_animalpose.io.runs import RunFolder
-from napari_animalpose.jobs import Event, Progress, StopRequest, ignore_event, never_stop
-from napari_animalpose.pipeline.files import format_frames, parse_frames, read
+from napari_animalpose.jobs import Event, Log, Progress, StopRequest, ignore_event, never_stop
+from napari_animalpose.pipeline.files import (
+    format_frames,
+    parse_frames,
+    parse_frames_of_videos,
+    read,
+)
 
 if TYPE_CHECKING:
     from napari_animalpose.nn.inference import Predictor
@@ -28,27 +34,41 @@ FRAMES_KEY = "animalpose_frames"
 def load_predictor(
     models: FilePath | Sequence[FilePath], config: PredictConfig | None = None
 ) -> Predictor:
-    """Load the networks of a run folder, ready to predict.
+    """Load trained networks, ready to predict.
 
     Parameters
     ----------
     models : path or sequence of paths
-        Run folders.
+        A run folder, or models of SLEAP up to 1.4 that work together: folders, zips of
+        them, or one of their files.
     config : PredictConfig, optional
 
     Raises
     ------
     ModelError
-        If a folder holds no run, or a damaged one.
+        If a folder holds no run and no model of SLEAP, or a damaged one.
+    ConfigError
+        If what is named does not go together.
     """
     from napari_animalpose.nn.inference import load_run
+    from napari_animalpose.nn.legacy import is_sleap_model
+    from napari_animalpose.nn.legacy.predictor import load_sleap
 
-    folders = _as_list(models)
-    if len(folders) != 1:
+    paths, config = _as_list(models), config or PredictConfig()
+    from_sleap = [path for path in paths if is_sleap_model(path)]
+    if paths and len(from_sleap) == len(paths):
+        return load_sleap(paths, config)
+    if len(paths) != 1:
         raise ConfigError(
-            f"Expected one run folder; received {len(folders)}. A run holds all its networks."
+            f"Expected one run folder, or models of SLEAP; received {len(paths)} paths of which "
+            f"{len(from_sleap)} are models of SLEAP. A run holds all its networks: name it alone."
         )
-    return load_run(RunFolder(folders[0]), config or PredictConfig())
+    if config.sleap_exact:
+        raise ConfigError(
+            f"Expected a model of SLEAP to answer exactly as SLEAP does; received "
+            f"{str(paths[0])!r}. Leave out --sleap-exact."
+        )
+    return load_run(RunFolder(paths[0]), config)
 
 
 def predict(
@@ -68,9 +88,10 @@ def predict(
     source : path or Project
         A video, labels of any known format, or an open project.
     models : path or sequence of paths
-        The run folder.
+        A run folder, or models of SLEAP; see `load_predictor`. One that has to be told where
+        the animals are takes that from the labels of `source`, and looks at these frames.
     frames : str, optional
-        Which frames of every video, as `parse_frames` reads them; by default all.
+        Which frames of every video, as `parse_frames_of_videos` reads them; by default all.
     split : {"train", "validation", "test"}, optional
         Only the frames that this part of the run's labels had; `source` then is the
         label file of the run.
@@ -87,6 +108,13 @@ def predict(
     project = source if isinstance(source, Project) else read(source)
     wanted = _choose_frames(project, frames, split, models)
     predictor = load_predictor(models, config)
+    if predictor.needs_anchors:
+        predictor.use_labels(project.poses)
+        labelled = set(map(tuple, project.poses.labels_or_all().frame_keys().tolist()))
+        wanted = {
+            video: [number for number in numbers if (video, number) in labelled]
+            for video, numbers in wanted.items()
+        }
     parts = [Poses.empty(predictor.skeleton)]
     looked_at: dict[str, str] = {}
     total = sum(len(numbers) for numbers in wanted.values())
@@ -97,9 +125,13 @@ def predict(
             left = (total - before - done) / rate if rate else None
             on_event(Progress("predict", before + done, total, rate=rate, eta_s=left))
 
+        crowded: list[int] = []
         poses, done = predictor.run(
-            project.videos[video], numbers, video, on_progress=report, should_stop=should_stop
-        )
+            project.videos[video], numbers, video,
+            on_progress=report, on_crowded=crowded.extend, should_stop=should_stop,
+        )  # fmt: skip
+        if crowded:
+            on_event(Log(logging.WARNING, _tell_crowded(project.videos[video].name, crowded)))
         parts.append(poses)
         looked_at[str(video)] = format_frames(numbers[:done])
         before += done
@@ -107,6 +139,14 @@ def predict(
             break
     provenance = {FRAMES_KEY: looked_at, "animalpose_models": [str(m) for m in _as_list(models)]}
     return Project(videos=project.videos, poses=Poses.concat(parts), provenance=provenance)
+
+
+def _tell_crowded(name: str, frames: Sequence[int]) -> str:
+    where = f"frame {frames[0]}" if len(frames) == 1 else f"{len(frames)} frames"
+    return (
+        f"More peaks than can be kept in {where} of {name} (the first is frame {frames[0]}): "
+        "animals may be missing there. If these are no animals, raise --peak-threshold."
+    )
 
 
 def predicted_frames(project: Project) -> dict[int, np.ndarray[Any, Any]] | None:
@@ -150,9 +190,8 @@ def _choose_frames(
         if not chosen:
             raise DataError(f"Expected frames in the split {split!r}; received none.")
         return chosen
-    return {
-        number: (
-            list(range(len(video))) if frames is None else parse_frames(frames, len(video)).tolist()
-        )
-        for number, video in enumerate(project.videos)
-    }
+    lengths = [len(video) for video in project.videos]
+    if frames is None:
+        return {number: list(range(length)) for number, length in enumerate(lengths)}
+    wanted = parse_frames_of_videos(frames, lengths)
+    return {number: rows.tolist() for number, rows in enumerate(wanted) if len(rows)}

@@ -20,7 +20,7 @@ from napari_animalpose.config import RunConfig, override
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
-from napari_animalpose.errors import ConfigError, DataError, VideoError
+from napari_animalpose.errors import CancelledError, ConfigError, DataError, VideoError
 from napari_animalpose.io.labels import write_labels
 from napari_animalpose.io.runs import RunFolder, versions, write_json
 from napari_animalpose.jobs import (
@@ -37,17 +37,31 @@ from napari_animalpose.nn.autoconfig import Choice, LabelMeasures, choose_config
 from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.grouping import check_joinable
 from napari_animalpose.nn.heads import LANDMARKS, PIPELINES
-from napari_animalpose.nn.metrics import evaluate
-from napari_animalpose.pipeline.files import parse_frames, read, select_frames
+from napari_animalpose.nn.metrics import evaluate, measure_naming
+from napari_animalpose.nn.pretrained import find_weights
+from napari_animalpose.pipeline.files import read, select_frames
+from napari_animalpose.pipeline.identities import (
+    check_classes,
+    check_learned_classes,
+    check_tracks,
+)
+from napari_animalpose.pipeline.selection import (
+    describe_contradictions,
+    empty_frames,
+    measure_project,
+    split_empty_frames,
+    split_frames,
+    training_labels,
+)
+from napari_animalpose.pipeline.start import Start, name_start, open_start
 
 if TYPE_CHECKING:
     from napari_animalpose.nn.models.tensorboard import TensorBoardLog
 
-__all__ = ["Run", "check_config", "choose", "split_frames", "train"]
+__all__ = ["Run", "check_config", "choose", "train"]
 
 FilePath = str | PathLike[str]
 Key = tuple[int, int]
-SIZE_SAMPLES = 40  # frames opened to learn their sizes and colours before training
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,7 @@ def choose(
     preset : str
         Name in `nn.autoconfig.PRESETS`.
     frames : str, optional
-        Only the labels in these frames, as `parse_frames` reads them.
+        Only the labels in these frames, as `parse_frames_of_videos` reads them.
     guess_missing : bool
         Where a video is missing, take its frames to be gray and to end just beyond the
         outermost labels, and say so in the first reason.
@@ -98,83 +112,19 @@ def choose(
     """
     project = labels if isinstance(labels, Project) else read(labels)
     chosen = training_labels(project, frames)
+    empty = empty_frames(project, chosen, frames)
+    check_tracks(chosen, pipeline)
     try:
-        return choose_config(measure_project(project, chosen), preset, pipeline)
+        return choose_config(measure_project(project, chosen, empty), preset, pipeline)
     except VideoError as error:
         if not guess_missing or Path(error.path).exists():  # damaged is not missing
             raise
         reach = np.nanmax(chosen.xy.reshape(-1, 2), axis=0)
         width, height = (math.ceil(side / 32) * 32 for side in (reach + 1).tolist())
-        choice = choose_config(measure_labels(chosen, [(height, width)], 1), preset, pipeline)
+        measures = measure_labels(chosen, [(height, width)], 1, n_empty_frames=len(empty))
+        choice = choose_config(measures, preset, pipeline)
         note = f"The size of the frames is guessed from the labels. {error}"
         return replace(choice, reasons=(note, *choice.reasons))
-
-
-def training_labels(project: Project, frames: str | None = None) -> Poses:
-    """Return the labelled instances to learn from.
-
-    Where a file holds no labels but predictions, these are what a user can mean, as
-    when somebody else's poses are all there is.
-
-    Raises
-    ------
-    DataError
-        If there is nothing to learn from.
-    """
-    labels = project.poses.labels_or_all()
-    if frames is not None:
-        keep = np.zeros(len(labels), bool)
-        for number, video in enumerate(project.videos):
-            rows = labels.video == number
-            keep |= rows & np.isin(labels.frame, parse_frames(frames, len(video)))
-        labels = labels.select(keep)
-    labels = labels.select(np.isfinite(labels.xy[..., 0]).any(axis=1))
-    if not len(labels):
-        where = f" in the frames {frames}" if frames else ""
-        raise DataError(
-            f"Expected labelled points to learn from{where}; received none. "
-            "Label some frames first."
-        )
-    return labels
-
-
-def measure_project(project: Project, labels: Poses) -> LabelMeasures:
-    """Measure labels together with the sizes and colours of (some of) their frames."""
-    keys = labels.frame_keys()
-    chosen = keys[np.linspace(0, len(keys) - 1, min(len(keys), SIZE_SAMPLES)).astype(int)]
-    shapes = [project.videos[video][frame].shape for video, frame in chosen.tolist()]
-    sizes = [(shape[0], shape[1]) for shape in shapes]
-    return measure_labels(labels, sizes, max(shape[2] for shape in shapes))
-
-
-def split_frames(
-    keys: Sequence[Key], validation: float, test: float, seed: int
-) -> dict[str, list[Key]]:
-    """Divide labelled frames at random into training, validation and test frames.
-
-    At least one frame is for training and, where a fraction is not zero, at least one is
-    held out for it.
-
-    Raises
-    ------
-    DataError
-        If there are fewer frames than parts.
-    """
-    counts = {
-        "test": max(1, round(len(keys) * test)) if test else 0,
-        "validation": max(1, round(len(keys) * validation)) if validation else 0,
-    }
-    if sum(counts.values()) >= len(keys):
-        raise DataError(
-            f"Expected at least {sum(counts.values()) + 1} labelled frames, some to learn from "
-            f"and some to check with; received {len(keys)}. Label more frames."
-        )
-    order = np.random.default_rng(seed).permutation(len(keys)).tolist()
-    parts: dict[str, list[Key]] = {}
-    for name, count in counts.items():
-        parts[name] = sorted(keys[i] for i in order[:count])
-        order = order[count:]
-    return {"train": sorted(keys[i] for i in order), **parts}
 
 
 def train(
@@ -188,7 +138,7 @@ def train(
     overrides: Sequence[str] = (),
     max_minutes: float | None = None,
     seed: int | None = None,
-    resume: FilePath | None = None,
+    resume: FilePath | Sequence[FilePath] | None = None,
     on_event: Callable[[Event], None] = ignore_event,
     should_stop: Callable[[], StopRequest] = never_stop,
 ) -> Run:
@@ -201,9 +151,11 @@ def train(
     out : path
         The run folder to make.
     pipeline, preset : str
-        As in `choose`; without effect where `config` or `resume` is given.
+        As in `choose`; without effect where `config` or `resume` is given, but that
+        `preset` chooses what models of SLEAP do not say.
     frames : str, optional
-        Learn only from the labels in these frames, as `parse_frames` reads them.
+        Learn only from the labels and the empty frames among these, as
+        `parse_frames_of_videos` reads them.
     config : RunConfig, optional
         Instead of choosing one from the labels.
     overrides : sequence of str
@@ -211,8 +163,9 @@ def train(
     max_minutes : float, optional
         Wall-clock limit, from this call to its return.
     seed : int, optional
-    resume : path, optional
-        A run folder whose configuration and weights to start from.
+    resume : path or sequence of paths, optional
+        A run folder whose configuration and weights to start from, or models of SLEAP
+        whose networks and weights to start from; see `start.open_start`.
     on_event, should_stop : callable
         As `jobs.run` gives them. `StopRequest.STOP_EARLY` keeps the best weights so far.
 
@@ -233,21 +186,31 @@ def train(
     learned = training_labels(project, frames)
     initial = {"pipeline": pipeline, "preset": preset, "frames": frames, "seed": seed,
                "max_minutes": max_minutes, "overrides": list(overrides),
-               "resume": None if resume is None else str(resume),
+               "resume": name_start(resume),
                "config": None if config is None else config.to_dict()}  # fmt: skip
-    measures = measure_project(project, learned)
-    resolved, reasons = _resolve(measures, pipeline, preset, config, resume)
+    empty = empty_frames(project, learned, frames)
+    measures = measure_project(project, learned, empty)
+    start = None if resume is None else open_start(resume)
+    resolved, reasons = _resolve(learned, measures, pipeline, preset, config, start)
     if max_minutes is not None:
         overrides = [*overrides, f"train.max_minutes={max_minutes}"]
     if seed is not None:
         overrides = [*overrides, f"train.seed={seed}"]
     resolved = override(resolved, overrides)
     check_config(resolved)
+    check_classes(resolved, learned)
     _check_pipeline(resolved, measures, project.skeleton)
-    _check_skeleton(resume, project)
+    if start is not None:
+        start.check_skeleton(project.skeleton)
+    else:
+        _fetch_weights(resolved, on_event, should_stop)
     keys = [(int(v), int(f)) for v, f in learned.frame_keys()]
     settings = resolved.train
-    split = split_frames(keys, settings.validation_fraction, settings.test_fraction, settings.seed)
+    fractions = settings.validation_fraction, settings.test_fraction
+    split = split_frames(keys, *fractions, settings.seed)
+    for part, frames_of_part in split_empty_frames(empty, *fractions, settings.seed).items():
+        split[part] = sorted([*split[part], *frames_of_part])
+    check_learned_classes(resolved, learned, select_frames(learned, split["train"]))
     folder = RunFolder(out)
     folder.create()
     with folder.remove_if_useless():
@@ -256,27 +219,31 @@ def train(
         write_json(folder.path / "versions.json", versions())
         folder.write_skeleton(project.skeleton)
         folder.write_split(split)
-        write_labels(project.replace(poses=learned, extras=None), folder.path / "labels.slp")
+        used = project.replace(poses=learned, negative_frames=empty, extras=None)
+        write_labels(used, folder.path / "labels.slp")
+        reasons = (*reasons, *describe_contradictions(project, learned))
         for reason in reasons:  # said only now that nothing is left to refuse
             on_event(Log(logging.INFO, reason))
         session = _Session(project, learned, resolved, measures, split, folder, started)
-        session.train_networks(resume, on_event, should_stop)
+        session.train_networks(start, on_event, should_stop)
         metrics = session.evaluate_held_out(on_event, should_stop)
     return Run(folder.path, resolved, metrics)
 
 
 def _resolve(
+    labels: Poses,
     measures: LabelMeasures,
     pipeline: str,
     preset: str,
     config: RunConfig | None,
-    resume: FilePath | None,
+    start: Start | None,
 ) -> tuple[RunConfig, tuple[str, ...]]:
     """Return the configuration before any changes, and the reasons if it was chosen."""
-    if resume is not None:
-        return RunFolder(resume).read_config(), ()
+    if start is not None:
+        return start.configure(measures, preset)
     if config is not None:
         return config, ()
+    check_tracks(labels, pipeline)
     choice = choose_config(measures, preset, pipeline)
     return choice.config, choice.reasons
 
@@ -311,15 +278,18 @@ def _check_pipeline(config: RunConfig, measures: LabelMeasures, skeleton: Skelet
         check_joinable(skeleton)
 
 
-def _check_skeleton(resume: FilePath | None, project: Project) -> None:
-    if resume is None:
-        return
-    nodes = RunFolder(resume).read_skeleton().nodes
-    if nodes != project.skeleton.nodes:
-        raise DataError(
-            f"Expected labels with the nodes {', '.join(nodes)} of the run to go on with; "
-            f"received {', '.join(project.skeleton.nodes)}. Train from the start instead."
-        )
+def _fetch_weights(
+    config: RunConfig, on_event: Callable[[Event], None], should_stop: Callable[[], StopRequest]
+) -> None:
+    """Find or download the weights that encoders start from, before any other work."""
+
+    def report(done: int, total: int | None) -> None:
+        on_event(Progress("download weights", done, total))
+        if should_stop() is StopRequest.CANCEL:
+            raise CancelledError("The download of weights was cancelled; nothing was kept.")
+
+    for model in config.networks.values():
+        find_weights(model, report)
 
 
 class _Session:
@@ -345,7 +315,7 @@ class _Session:
 
     def train_networks(
         self,
-        resume: FilePath | None,
+        start: Start | None,
         on_event: Callable[[Event], None],
         should_stop: Callable[[], StopRequest],
     ) -> None:
@@ -376,11 +346,10 @@ class _Session:
                     started=self.started, on_event=self._record(name, log, on_event),
                     should_stop=should_stop, on_best=keep,
                 )  # fmt: skip
-                if resume is not None:
-                    before = RunFolder(resume)
-                    shapes = [weight.shape for weight in trainer.network.weights]
-                    weights = before.read_weights(name, shapes)
-                    trainer.restore(Checkpoint(weights, *before.read_state(name)))
+                if start is None:
+                    trainer.start_from_file()
+                else:
+                    start.restore(trainer, name)
                 log.write_graph(trainer.forward.trace())
                 reserve_s += time.monotonic() - began  # the network will be built once more
                 trainer.schedule.limit_s = self._limit_seconds(name, reserve_s)
@@ -454,6 +423,8 @@ class _Session:
             truth = select_frames(self.labels, self.split[part])
             frames = np.array(self.split[part])
             metrics[part] = evaluate(predicted.poses, truth, frames=frames).to_dict()
+            if self.config.classes:
+                metrics[part] |= measure_naming(predicted.poses, truth).to_dict()
             write_labels(predicted, self.folder.path / f"predictions.{part}.slp")
             on_event(Progress(f"evaluate {part}", 1, 1))
         metrics["seconds"] = time.monotonic() - self.started

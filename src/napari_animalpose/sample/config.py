@@ -38,6 +38,9 @@ class SampleConfig:
         Standard deviation of the sensor noise at mid gray, in gray levels.
     floor : bool
         Draw the textured floor and the shadows; otherwise animals stand on flat gray.
+    markings : bool
+        Paint pale marks onto the animals, on each in other places, as experimenters do who
+        want to know them apart. The first has none.
 
     Raises
     ------
@@ -55,6 +58,7 @@ class SampleConfig:
     individual_differences: float = 1.0
     noise_sd: float = 2.0
     floor: bool = True
+    markings: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_animalpose.data.poses import Origin, Poses
 from napari_animalpose.data.skeleton import Skeleton
-from napari_animalpose.errors import OutputError
+from napari_animalpose.errors import ConfigError, OutputError
 from napari_animalpose.sample.articulate import BodyState
 from napari_animalpose.sample.config import SampleConfig
 from napari_animalpose.sample.gait import place_feet
@@ -122,6 +122,7 @@ class Sample:
     def __init__(self, config: SampleConfig) -> None:
         self.config = config
         self.species: Species = SPECIES.get(config.species)
+        _check_markings(config, self.species)
         self._individuals = self._draw_individuals()
         mean_length = body_length_px(config, self.species)
         scale = mean_length * self._individuals[:, 0]
@@ -339,6 +340,15 @@ def _sway(t: Trajectory, scale: Floats) -> tuple[Floats, Floats]:
     return t.xy + shift, t.heading + 0.02 * pace * np.sin(2 * np.pi * t.gait_phase)
 
 
+def _check_markings(config: SampleConfig, species: Species) -> None:
+    most = 2 ** len(species.marks)
+    if config.markings and config.n_animals > most:
+        raise ConfigError(
+            f"Expected at most {most} animals with marks for the species {species.name}; received "
+            f"{config.n_animals}. Leave out the markings."
+        )
+
+
 def make_sample(config: SampleConfig | None = None, **changes: Any) -> Sample:
     """Make the embedded data set: animals that walk, meet, groom and display.
 
@@ -349,7 +359,7 @@ def make_sample(config: SampleConfig | None = None, **changes: Any) -> Sample:
     **changes
         Fields of `SampleConfig` to set: ``n_frames``, ``n_animals``, ``size`` (height,
         width), ``fps``, ``species``, ``seed``, ``body_length_px``,
-        ``individual_differences``, ``noise_sd``, ``floor``.
+        ``individual_differences``, ``noise_sd``, ``floor``, ``markings``.
 
     Returns
     -------
@@ -359,7 +369,8 @@ def make_sample(config: SampleConfig | None = None, **changes: Any) -> Sample:
     Raises
     ------
     ConfigError
-        For a value out of range or an unknown species.
+        For a value out of range, an unknown species, and more marked animals than the
+        species has sets of marks.
 
     Examples
     --------

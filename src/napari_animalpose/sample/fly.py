@@ -233,6 +233,12 @@ _SHAPES = (
     Shape("wingR", "wingR", (0.40, 0.0), (0.40, 0.118), taper=0.25, bulge=0.0, opaque=False,
           paint=_paint_wing),
 )  # fmt: skip
+_MARKS = (
+    ("thorax", Shape("mark_thorax", "body", (0.15, 0.0), (0.075, 0.075), albedo=0.95, bulge=0.3)),
+    ("abdomen", Shape("mark_tip", "abdomen", (-0.36, 0.0), (0.08, 0.09), albedo=0.95, bulge=0.3)),
+    ("abdomen", Shape("mark_waist", "abdomen", (-0.15, 0.0), (0.06, 0.10), albedo=0.95,
+                      bulge=0.3)),
+)  # fmt: skip
 _LEGS = _legs()
 _ANCHORS = _anchors(_LEGS)
 
@@ -267,4 +273,5 @@ FLY = Species(
     knee_bend=0.36,
     pose_joints=_pose_joints,
     reach=_reach,
+    marks=_MARKS,
 )

@@ -198,6 +198,11 @@ _SHAPES = (
     Shape("earR", "head", (0.050, 0.105), (0.052, 0.046), angle=-0.5, bulge=0.5,
           paint=_paint_ear),
 )  # fmt: skip
+_MARKS = (
+    ("pelvis", Shape("mark_rump", "pelvis", (-0.30, 0.0), (0.07, 0.09), albedo=0.9, bulge=0.4)),
+    ("pelvis", Shape("mark_back", "pelvis", (-0.08, 0.0), (0.07, 0.11), albedo=0.9, bulge=0.4)),
+    ("head", Shape("mark_head", "head", (0.08, 0.0), (0.055, 0.05), albedo=0.9, bulge=0.4)),
+)  # fmt: skip
 _LEGS = _legs()
 _ANCHORS = _anchors()
 
@@ -242,4 +247,5 @@ MOUSE = Species(
     knee_bend=0.30,
     pose_joints=_pose_joints,
     reach=_reach,
+    marks=_MARKS,
 )

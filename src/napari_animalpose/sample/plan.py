@@ -161,6 +161,7 @@ class Locomotion:
 class Species:
     """Everything that the generator needs to know about one kind of animal.
 
+    `marks` may be painted onto individuals: the name of a shape, and what is put on it.
     `pose_joints` turns a trajectory (F, A) into joint angles (F, A, J), fore-and-aft
     stretch (F, A) and tail angles (F, A, T). `reach` tells for one animal (F,) how far
     each leg has left the ground, weights (F, L), and where to, (u, v) (F, L, 2) in BL.
@@ -182,6 +183,23 @@ class Species:
     knee_bend: float
     pose_joints: Callable[[Trajectory], tuple[Floats, Floats, Floats]]
     reach: Callable[[Trajectory], tuple[Floats, Floats]]
+    marks: tuple[tuple[str, Shape], ...] = ()
+
+    def coat_shapes(self, individual: int, markings: bool) -> tuple[Shape, ...]:
+        """Return the shapes of one animal in the order of drawing, with its marks if wanted.
+
+        Each animal has a set of marks that no other has: those whose bits are set in its
+        number.
+        """
+        shapes: list[Shape] = []
+        for shape in self.shapes:
+            shapes.append(shape)
+            shapes += [
+                mark
+                for bit, (carrier, mark) in enumerate(self.marks)
+                if markings and carrier == shape.name and individual >> bit & 1
+            ]
+        return tuple(shapes)
 
     @cached_property
     def joint_number(self) -> dict[str, int]:

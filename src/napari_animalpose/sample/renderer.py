@@ -71,7 +71,8 @@ class Renderer:
         pattern = number if difference else 0
         generator = np.random.default_rng([self.config.seed, 2, pattern])
         groups: list[list[Shape]] = []
-        for shape in species.shapes:  # neighbours in drawing order on one joint: one sprite
+        shapes = species.coat_shapes(number, self.config.markings)
+        for shape in shapes:  # neighbours in drawing order on one joint: one sprite
             if groups and groups[-1][0].joint == shape.joint:
                 groups[-1].append(shape)
             else:

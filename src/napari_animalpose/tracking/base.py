@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -16,11 +15,12 @@ from napari_animalpose.registry import Registry
 from napari_animalpose.tracking.assignment import ASSIGNMENTS
 from napari_animalpose.tracking.comparison import Candidates, compare_instances, compare_tracks
 from napari_animalpose.tracking.costs import COSTS
-from napari_animalpose.tracking.identities import NONE, IdentityBook, Naming
+from napari_animalpose.tracking.identities import NONE, IdentityBook
+from napari_animalpose.tracking.instances import Instances, Step
 from napari_animalpose.tracking.motion import DRIFT_FRAMES, MotionScale
 from napari_animalpose.tracking.table import TrackTable
 
-__all__ = ["TRACKERS", "Candidates", "Instances", "Step", "Tracker"]
+__all__ = ["TRACKERS", "Instances", "Step", "Tracker"]
 
 TRACKERS: Registry[type[Tracker]] = Registry("tracker")
 for _name in ("window", "flow", "kalman"):
@@ -29,53 +29,6 @@ for _name in ("window", "flow", "kalman"):
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 CLASS_MEMORY = 0.9  # of the mean class vector of a track, at each instance
-
-
-@dataclass(frozen=True)
-class Instances:
-    """The instances of one frame.
-
-    Parameters
-    ----------
-    xy : array of float, shape (I, K, 2)
-        (x, y) in px; NaN = missing.
-    score : array of float, shape (I,), optional
-        Confidence; NaN = none.
-    classes : array of float, shape (I, A), optional
-        Class probabilities, or any vectors whose cosine tells animals apart; NaN = unknown.
-    anchor : array of int, shape (I,), optional
-        What a person said: instances of one number from 0 are one animal; -1 = unsaid.
-    """
-
-    xy: NDArray[np.floating]
-    score: NDArray[np.floating] | None = None
-    classes: NDArray[np.floating] | None = None
-    anchor: NDArray[np.integer] | None = None
-
-    def __len__(self) -> int:
-        return len(self.xy)
-
-
-class Step(NamedTuple):
-    """What a tracker says about one frame.
-
-    Parameters
-    ----------
-    identity : array of int64, shape (I,)
-        Identity of every instance, from 0; -1 = none (yet).
-    tracklet : array of int64, shape (I,)
-        Number of the unbroken piece of a track that it belongs to; -1 = of none.
-    score : array of float64, shape (I,)
-        Probability of this choice among all tracks that come into question and none of
-        them, between 0 and 1; NaN without tracklet.
-    named : tuple of Naming
-        Tracklets, seen already in earlier frames, whose identity has become clear.
-    """
-
-    identity: Numbers
-    tracklet: Numbers
-    score: Floats
-    named: tuple[Naming, ...]
 
 
 class Tracker(ABC):
@@ -201,12 +154,12 @@ class Tracker(ABC):
     ) -> Step:
         """Do what `update` does and tell more about it; the same arguments."""
         frame = self._next_frame(frame)
-        xy = self._check(instances)
+        xy = instances.read_points(self.n_nodes, self.n_classes)
         here = np.flatnonzero(~np.isnan(xy[..., 0]).all(axis=1))
         self.motion.measure(xy[here])
         self.identities.forget(frame)
-        cost, surprise = self._compare(xy, here, instances.classes, frame, image)
-        allowed = self._lead_by_anchors(cost, instances.anchor)
+        cost, surprise = self._compare(xy, here, instances, frame, image)
+        allowed = self._lead_by_anchors(cost, instances.anchors)
         match = self._match(allowed)
         score = self._rate(allowed, match)
         namings = self.identities.absorb(cost, match)
@@ -232,35 +185,11 @@ class Tracker(ABC):
         self._frame = number
         return number
 
-    def _check(self, instances: Instances) -> Floats:
-        """Return the points with both coordinates NaN where one is."""
-        xy = np.array(instances.xy, np.float64)
-        if xy.ndim != 3 or xy.shape[1:] != (self.n_nodes, 2):
-            raise DataError(
-                f"Expected points of shape (I, {self.n_nodes}, 2); received {xy.shape}."
-            )
-        shapes = {"score": (), "classes": (self.n_classes,), "anchor": ()}
-        for name, shape in shapes.items():
-            values = getattr(instances, name)
-            if values is not None and np.shape(values) != (len(xy), *shape):
-                raise DataError(
-                    f"Expected {name} of shape {(len(xy), *shape)}; received {np.shape(values)}."
-                )
-        if instances.anchor is not None:
-            said = np.asarray(instances.anchor)[np.asarray(instances.anchor) >= 0]
-            if len(np.unique(said)) < len(said):
-                raise DataError(
-                    "Expected every anchor once in a frame; received one twice. One animal is "
-                    "in one place."
-                )
-        xy[~np.isfinite(xy).all(axis=-1)] = np.nan
-        return xy
-
     def _compare(
         self,
         xy: Floats,
         here: NDArray[np.intp],
-        classes: NDArray[np.floating] | None,
+        instances: Instances,
         frame: int,
         image: NDArray[np.uint8] | None,
     ) -> tuple[Floats, Floats]:
@@ -268,10 +197,11 @@ class Tracker(ABC):
         cost = np.full((len(xy), len(self.tracks)), np.inf)
         surprise = np.full_like(cost, np.nan)
         candidates = self.expect(frame, image)
+        classes = instances.class_vectors
         if here.size and len(self.tracks):
             cost[here], surprise[here] = compare_instances(
                 xy[here],
-                None if classes is None else np.asarray(classes, np.float64)[here],
+                None if classes is None else classes[here],
                 candidates,
                 self.tracks["classes"] if self.n_classes else None,
                 len(self.tracks),
@@ -280,16 +210,16 @@ class Tracker(ABC):
             )
         return cost, surprise
 
-    def _lead_by_anchors(self, cost: Floats, anchor: NDArray[np.integer] | None) -> Floats:
+    def _lead_by_anchors(self, cost: Floats, anchors: Numbers) -> Floats:
         """Return costs that leave an anchored instance no choice."""
-        if anchor is None or not (np.asarray(anchor) >= 0).any():
+        anchored = np.flatnonzero(anchors >= 0)
+        if not anchored.size:
             return cost
         cost = cost.copy()
-        anchored = np.flatnonzero(np.asarray(anchor) >= 0)
         owner = self.tracks["anchor"]
         cost[np.ix_(anchored, np.flatnonzero(owner >= 0))] = np.inf
         for instance in anchored:
-            row = np.flatnonzero(owner == anchor[instance])
+            row = np.flatnonzero(owner == anchors[instance])
             if row.size:
                 cost[instance], cost[:, row[0]] = np.inf, np.inf
                 cost[instance, row[0]] = 0.0
@@ -353,19 +283,14 @@ class Tracker(ABC):
         frame: int,
     ) -> None:
         """Start tracklets from instances that are nobody's and good enough."""
-        score = np.full(len(xy), np.nan) if instances.score is None else instances.score
-        anchored = np.zeros(len(xy), bool)
-        if instances.anchor is not None:
-            anchored = np.asarray(instances.anchor) >= 0
+        score, config = instances.scores, self.config
         n_points = np.count_nonzero(~np.isnan(xy[..., 0]), axis=1)
-        good = (n_points >= min(self.config.min_points, self.n_nodes)) & ~(
-            np.asarray(score) < self.config.min_score
-        )
-        new = here[(match[here] < 0) & (good | anchored)[here]]
+        good = (n_points >= min(config.min_points, self.n_nodes)) & ~(score < config.min_score)
+        new = here[(match[here] < 0) & (good | (instances.anchors >= 0))[here]]
         if not new.size:
             return
         # the surest first: where identities are few, they get them
-        new = new[np.argsort(-np.nan_to_num(np.asarray(score, np.float64)[new]), kind="stable")]
+        new = new[np.argsort(-np.nan_to_num(score[new]), kind="stable")]
         rows = self.identities.begin(len(new), frame)
         match[new] = rows
         self.start(rows, xy[new], frame)
@@ -385,18 +310,19 @@ class Tracker(ABC):
         self.tracks["xy"][rows] = xy[found]
         self.tracks["last"][rows] = frame
         self.tracks["hits"][rows] += 1
-        if self.n_classes and instances.classes is not None:
-            new = np.asarray(instances.classes, np.float64)[found]
+        anchor = instances.anchors[found]
+        self.tracks["anchor"][rows] = np.where(anchor >= 0, anchor, self.tracks["anchor"][rows])
+        if self.n_classes and instances.class_vectors is not None:
+            new = instances.class_vectors[found]
             old = self.tracks["classes"][rows]
             old = np.where(np.isnan(old), new, old)
             mixed = CLASS_MEMORY * old + (1.0 - CLASS_MEMORY) * new
             self.tracks["classes"][rows] = np.where(np.isnan(new), old, mixed)
-        if instances.anchor is not None:
-            anchor = np.asarray(instances.anchor)[found]
-            self.tracks["anchor"][rows] = np.where(anchor >= 0, anchor, self.tracks["anchor"][rows])
 
-    def _compare_tracks(self, seen: NDArray[np.intp], lost: NDArray[np.intp]) -> Floats:
-        """Return what it costs to take tracks seen now for tracks lost before."""
+    def _compare_tracks(
+        self, seen: NDArray[np.intp], lost: NDArray[np.intp]
+    ) -> tuple[Floats, Floats]:
+        """Return what it costs to take tracks seen now for tracks lost before, and how far."""
         return compare_tracks(self.tracks, seen, lost, self.motion, self.config)
 
     def _look_up(self, name: str, match: NDArray[np.intp]) -> Numbers:

@@ -162,7 +162,8 @@ def find_paths(
     potential = _shortest_from_source(network, first, order)
     for _ in range(n_paths):
         graph, keys, signed = network.residual(potential)
-        distance, previous = dijkstra(graph, indices=0, return_predecessors=True)
+        distances, previouses = dijkstra(graph, indices=[0], return_predecessors=True)
+        distance, previous = distances[0], previouses[0]
         if not np.isfinite(distance[1]):
             break
         potential = potential + np.minimum(distance, distance[1])

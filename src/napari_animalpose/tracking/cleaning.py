@@ -135,7 +135,8 @@ def cull_instances(
     crowded = np.flatnonzero(counts[frame_of] > max_animals)
     part = poses.select(crowded)
     duplicate = _find_duplicates(part, min_oks, DUPLICATE_STDDEV, change_labels)
-    order = _best_first(part, np.arange(len(part)), duplicate)
+    # A label comes before all else, even where it lies on another one.
+    order = _best_first(part, np.arange(len(part)), duplicate & ~part.is_label)
     group = keys[crowded][order]
     place = np.arange(len(order)) - np.searchsorted(group, group)
     lost = np.zeros(len(poses), np.bool_)
@@ -220,7 +221,7 @@ def _compare_rows(
 
 
 def _best_first(
-    poses: Poses, rows: NDArray[np.intp], group: NDArray[np.generic] | None = None
+    poses: Poses, rows: NDArray[np.intp], group: NDArray[np.bool_] | NDArray[np.int32] | None = None
 ) -> NDArray[np.intp]:
     """Return the order of `rows` by frame, then by `group`, in each the best one first."""
     score = poses.score[rows].astype(np.float64)
@@ -232,9 +233,6 @@ def _best_first(
     n_points = (poses.visibility[rows] > 0).sum(axis=1)
     keys = pack(poses.video, poses.frame)[rows]
     by = (-n_points, -score, ~poses.is_label[rows])
-    # A label comes before all else, even where the group says "duplicate".
-    if group is not None and group.dtype == np.bool_:
-        group = group & ~poses.is_label[rows]
     return np.lexsort((*by, keys) if group is None else (*by, group, keys))
 
 

@@ -109,11 +109,17 @@ def compare_tracks(
     lost: NDArray[np.intp],
     motion: MotionScale,
     config: TrackConfig,
-) -> Floats:
-    """Return how unlikely it is that tracks seen now are tracks lost before, (S, L).
+) -> tuple[Floats, Floats]:
+    """Return how unlikely it is that tracks seen now are tracks lost before.
 
     The same costs as from frame to frame, of the last poses, with the spread of the whole
     gap: after a long time the place says little, and what else is known decides.
+
+    Returns
+    -------
+    cost : array of float64, shape (S, L)
+    distance : array of float64, shape (S, L)
+        Between the last poses, in body lengths.
     """
     new, old = (side.ravel() for side in np.meshgrid(seen, lost, indexing="ij"))
     gap = tracks["last"][new] - tracks["last"][old]
@@ -125,4 +131,7 @@ def compare_tracks(
         seen_class=tracks["classes"][new] if has_classes else None,
         expected_class=tracks["classes"][old] if has_classes else None,
     )
-    return combine_costs(pairs, config.costs).reshape(len(seen), len(lost))
+    shape = len(seen), len(lost)
+    length = motion.body_length_px or np.inf
+    distance = np.sqrt(pairs.shift2) / length
+    return combine_costs(pairs, config.costs).reshape(shape), distance.reshape(shape)

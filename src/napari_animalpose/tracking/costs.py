@@ -56,7 +56,7 @@ class Pairs:
     @cached_property
     def n_shared(self) -> NDArray[np.intp]:
         """Number of points that both have, shape (P,)."""
-        return np.count_nonzero(self.shared, axis=1)
+        return np.asarray(np.count_nonzero(self.shared, axis=1), np.intp)
 
     @cached_property
     def distance2(self) -> Floats:
@@ -106,12 +106,14 @@ def find_centroids(xy: Floats) -> Floats:
     missing = np.isnan(xy)
     count = xy.shape[-2] - np.count_nonzero(missing, axis=-2)
     total = np.where(missing, 0.0, xy).sum(axis=-2)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    centroids: Floats = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return centroids
 
 
 def divide_where(total: Floats, count: NDArray[np.intp]) -> Floats:
     """Return total / count, NaN where the count is 0."""
-    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    means: Floats = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    return means
 
 
 def combine_costs(pairs: Pairs, weights: Mapping[str, float]) -> Floats:

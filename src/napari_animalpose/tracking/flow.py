@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -40,12 +40,12 @@ class FlowTracker(Tracker):
         self, n_nodes: int, config: TrackConfig | None = None, *, n_classes: int = 0
     ) -> None:
         super().__init__(n_nodes, config, n_classes=n_classes)
-        self._past: deque[tuple[int, Any]] = deque(maxlen=self.config.window_frames)
+        self._past: deque[tuple[int, NDArray[np.uint8]]] = deque(maxlen=self.config.window_frames)
 
     @property
     def nbytes(self) -> int:
         """Memory of tracks and images in bytes."""
-        return super().nbytes + sum(image.nbytes for _, image in self._past)
+        return super().nbytes + sum(int(image.nbytes) for _, image in self._past)
 
     def columns(self) -> Mapping[str, tuple[DTypeLike, tuple[int, ...]]]:
         """Return nothing: the last pose is in the table already."""
@@ -129,4 +129,4 @@ def shift_points(
     for row in np.flatnonzero(lost.any(axis=1)):
         kept = ~np.isnan(flow[row, :, 0])
         flow[row, lost[row]] = np.median(flow[row, kept], axis=0) if kept.any() else 0.0
-    return xy + flow
+    return np.asarray(xy + flow)

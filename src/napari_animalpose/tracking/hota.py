@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 __all__ = ["ALPHAS", "FramePair", "Hota", "compute_hota"]
 
-ALPHAS = np.arange(1, 20) * 0.05
+ALPHAS: NDArray[np.float64] = np.arange(1.0, 20.0) * 0.05
 TOLERANCE = np.finfo(np.float64).eps  # 0.3 is not quite 6 * 0.05
 
 

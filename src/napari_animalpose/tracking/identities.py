@@ -7,15 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from napari_animalpose.config import TrackConfig
+from napari_animalpose.tracking.assignment import assign_optimally
 from napari_animalpose.tracking.table import TrackTable
 
 __all__ = ["NONE", "IdentityBook", "Naming"]
 
 NONE, ENDED = -1, -2  # identities of tracks without name, and of rows about to go
-CompareTracks = Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float64]]
+NEAR_LENGTHS = 2.0  # body lengths: a newcomer so near to a lost animal is that animal
+CompareTracks = Callable[
+    [NDArray[np.intp], NDArray[np.intp]], tuple[NDArray[np.float64], NDArray[np.float64]]
+]
+"""Rows (S,) seen now and rows (L,) lost before -> cost and distance in body lengths (S, L)."""
 
 
 class Naming(NamedTuple):
@@ -121,9 +125,11 @@ class IdentityBook:
     def name(self, frame: int, compare: CompareTracks) -> list[Naming]:
         """Give an identity to tracks that were seen often enough.
 
-        New identities as long as there may be more, to those a person named and then to
-        those seen most often; then identities that are free: those of animals out of sight
-        for more than `max_gap_frames`, the most plausible ones.
+        First that of a lost animal nearby: one that was not seen since the newcomer
+        began and went no farther than `NEAR_LENGTHS`, more than any spread would have it.
+        Then a new one, as long as there may be more: those a person named come first, and
+        then those seen most often. Then, where the number of animals is known, that of any
+        animal out of sight for more than `max_gap_frames`.
         """
         tracks = self._tracks
         confirmed = (tracks["hits"] >= self._config.confirm_frames) | (tracks["anchor"] >= 0)
@@ -131,34 +137,46 @@ class IdentityBook:
         if not ready.size:
             return []
         ready = ready[np.lexsort((-tracks["hits"][ready], tracks["anchor"][ready] < 0))]
-        n_new = int(min(len(ready), self.n_left))
-        namings = []
-        for row in ready[:n_new]:
+        lost = np.flatnonzero((tracks["identity"] >= 0) & (tracks["last"] < frame))
+        cost, lengths = compare(ready, lost)
+        near = lengths <= NEAR_LENGTHS
+        near &= tracks["last"][lost][None] < tracks["first"][ready][:, None]
+        namings, left = self._take_over(ready, lost, np.where(near, cost, np.inf))
+        n_new = int(min(np.count_nonzero(left), self.n_left))
+        for row in ready[left][:n_new]:
             namings.append(self._give(row, self.n_identities, int(tracks["first"][row])))
             self.n_identities += 1
-        return namings + self._take_over(ready[n_new:], frame, compare)
+        left[np.flatnonzero(left)[:n_new]] = False
+        waits = frame - tracks["last"][lost] - 1 > self._config.max_gap_frames
+        waits &= tracks["identity"][lost] >= 0
+        if left.any() and waits.any():
+            namings += self._take_over(ready[left], lost[waits], cost[np.ix_(left, waits)])[0]
+        return namings
 
     def _take_over(
-        self, ready: NDArray[np.intp], frame: int, compare: CompareTracks
-    ) -> list[Naming]:
+        self, ready: NDArray[np.intp], lost: NDArray[np.intp], cost: NDArray[np.float64]
+    ) -> tuple[list[Naming], NDArray[np.bool_]]:
+        """Give identities of lost tracks to others where the cost is finite.
+
+        Returns
+        -------
+        list of Naming
+        array of bool
+            Which of `ready` are left.
+        """
         tracks = self._tracks
-        gap = frame - tracks["last"] - 1
-        free = np.flatnonzero((tracks["identity"] >= 0) & (gap > self._config.max_gap_frames))
-        if not ready.size or not free.size:
-            return []
-        clash = (tracks["anchor"][ready] >= 0)[:, None] & (tracks["anchor"][free] >= 0)[None]
-        rows, columns = linear_sum_assignment(np.where(clash, 1e9, compare(ready, free)))
-        namings = []
-        for row, column in zip(rows, columns, strict=True):
-            if clash[row, column]:
-                continue
-            new, old = ready[row], free[column]
+        left = np.ones(len(ready), bool)
+        namings: list[Naming] = []
+        clash = (tracks["anchor"][ready] >= 0)[:, None] & (tracks["anchor"][lost] >= 0)[None]
+        for row, column in zip(*assign_optimally(np.where(clash, np.inf, cost), 1e9), strict=True):
+            new, old = ready[row], lost[column]
             since = max(int(tracks["first"][new]), int(tracks["last"][old]) + 1)
             namings.append(self._give(new, int(tracks["identity"][old]), since))
             if tracks["anchor"][new] < 0:
                 tracks["anchor"][new] = tracks["anchor"][old]
             tracks["identity"][old], tracks["anchor"][old] = ENDED, NONE
-        return namings
+            left[row] = False
+        return namings, left
 
     def _give(self, row: int, identity: int, since: int) -> Naming:
         self._tracks["identity"][row] = identity

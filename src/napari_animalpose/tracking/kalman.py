@@ -21,7 +21,6 @@ Floats = NDArray[np.float64]
 POINT_VARIANCE = 1.0
 CENTRE_VARIANCE = 0.05  # of the mean over many points: they err together
 VELOCITY_MEMORY = 0.9  # of the velocity after one frame: animals stop
-SHAPE_GAIN = 0.9  # share of a new pose in the remembered one
 LEAST_TRUST = 0.3
 LONGEST = 256  # frames; beyond, the variance grows as for a random walk
 
@@ -109,10 +108,8 @@ class KalmanTracker(Tracker):
         seen = xy - motion[:, None, 0] - shift[:, None]
         motion += gain[:, :, None] * shift[:, None]
         covariance -= gain[:, :, None] * covariance[:, None, 0]
-        mixed = offset + SHAPE_GAIN * trust[..., None] * (seen - offset)
-        offset = np.where(
-            trust[..., None] > 0, mixed, np.where(np.isnan(offset), seen, offset)
-        )
+        mixed = offset + trust[..., None] * (seen - offset)
+        offset = np.where(trust[..., None] > 0, mixed, np.where(np.isnan(offset), seen, offset))
         self.tracks["motion"][rows] = motion
         self.tracks["covariance"][rows] = covariance
         self.tracks["offset"][rows] = offset

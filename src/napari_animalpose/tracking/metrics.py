@@ -131,18 +131,18 @@ def evaluate_tracks(
         keys = np.unique(_pack_rows(truth)[truth.track >= 0])
     else:
         keys = _pack_frames(frames)
-    sides = [_Side(table, keys, what) for table, what in ((truth, "truth"), (predicted, "tracks"))]
-    if not len(sides[0].identity):
+    true, found = _Side(truth, keys, "truth"), _Side(predicted, keys, "tracks")
+    if not len(true.identity):
         raise DataError("Expected true instances with a track; received none. Name them first.")
-    pairs = list(_compare_frames(*sides, keys, stddev))
-    curves = compute_hota(pairs, *(len(side.names) for side in sides))
-    values, switches = _measure_clear_mot(pairs, keys, min_oks, *(side.names for side in sides))
+    pairs = list(_compare_frames(true, found, stddev))
+    curves = compute_hota(pairs, len(true.names), len(found.names))
+    values, switches = _measure_clear_mot(pairs, keys, min_oks, true.names, found.names)
     return TrackEvaluation(
         n_frames=len(keys),
-        n_truth=len(sides[0].identity),
-        n_predicted=len(sides[1].identity),
-        n_truth_tracks=len(sides[0].names),
-        n_predicted_tracks=len(sides[1].names),
+        n_truth=len(true.identity),
+        n_predicted=len(found.identity),
+        n_truth_tracks=len(true.names),
+        n_predicted_tracks=len(found.names),
         **values,
         hota=float(curves.hota.mean()),
         deta=float(curves.deta.mean()),
@@ -198,9 +198,7 @@ def _find_sizes(side: _Side) -> NDArray[np.float64]:
     return sizes[side.identity]
 
 
-def _compare_frames(
-    truth: _Side, predicted: _Side, keys: NDArray[np.int64], stddev: float
-) -> Iterator[FramePair]:
+def _compare_frames(truth: _Side, predicted: _Side, stddev: float) -> Iterator[FramePair]:
     """Yield identities and OKS of every frame."""
     area = _find_sizes(truth)
     for here, there in zip(truth.slices, predicted.slices, strict=True):

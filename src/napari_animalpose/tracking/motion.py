@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_animalpose.data.oks import compute_sides
 
-__all__ = ["MotionScale", "growth_of_gap"]
+__all__ = ["DRIFT_FRAMES", "MotionScale"]
 
 Floats = NDArray[np.float64]
 START_FRACTION = 0.08  # body lengths from one frame to the next, before any is seen
@@ -50,7 +52,7 @@ class MotionScale:
     @property
     def speed(self) -> float:
         """Typical speed along one axis in spreads a frame."""
-        drift_px = max(self._drift2**0.5, LEAST_DRIFT) * self.body_length_px
+        drift_px = max(math.sqrt(self._drift2), LEAST_DRIFT) * self.body_length_px
         return drift_px / (DRIFT_FRAMES * self.spread_px)
 
     def growth(self, gap_frames: NDArray[np.integer]) -> Floats:

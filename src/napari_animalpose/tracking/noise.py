@@ -22,12 +22,7 @@ Floats = NDArray[np.float64]
 _WINDOW_STEPS = 24
 _N_WINDOWS = 384
 _REACH_STEPS = 6  # activity is a mean over so many steps on both sides
-_FIRST_LEVELS = (0.0, 0.3, 0.6, 0.8, 0.93, 1.0)  # quantiles of activity, for a first estimate
-# Noise alone gives an activity of 6 r, give or take two fifths. What is below this multiple
-# cannot be told from a point at rest: dividing it further would take the windows in which
-# the noise happened to be large for movement.
-_QUIET = 2.2
-_SHARE_OF_LEVEL = 0.02  # of the windows; levels above with fewer join the one below
+_LEVELS = (0.0, 0.3, 0.6, 0.8, 0.93, 1.0)  # quantiles of activity between which q is one
 _MIN_INNOVATIONS = 40  # of one node; below, all nodes share one estimate
 _UNKNOWN_VELOCITY = 1e8  # variance, in units of the measurement variance
 _SMALLEST_VARIANCE_PX2 = 1e-6  # single precision says no more
@@ -55,14 +50,14 @@ class Noise:
     def process_at(self, activity: Floats) -> Floats:
         """Return the process noise (..., K) at activities (..., K).
 
-        Interpolated on logarithmic scales; what is far above the highest level grows with
-        the activity.
+        Interpolated on logarithmic scales; above the highest level it grows with the
+        activity.
         """
         result = np.empty(activity.shape)
         for node in range(activity.shape[-1]):
             known, own = self.activity[:, node], activity[..., node]
             logs = np.interp(np.log(own), np.log(known), np.log(self.process[:, node]))
-            result[..., node] = np.exp(logs) * np.maximum(own / (2 * known[-1]), 1.0)
+            result[..., node] = np.exp(logs) * np.maximum(own / known[-1], 1.0)
         return result
 
 
@@ -101,7 +96,7 @@ def measure_activity(trajectories: Trajectories) -> Floats:
     inner = np.zeros(n_places, np.bool_)
     inner[1:-1] = (span[2:] == span[1:-1]) & (span[:-2] == span[1:-1])
     activity = np.empty(trajectories.kind.shape)
-    for node in range(activity.shape[1]):
+    for node in range(trajectories.xy.shape[1]):
         xy = trajectories.xy[:, node].astype(np.float64)
         squares = np.full(n_places, np.nan)
         squares[1:-1] = ((xy[2:] - 2 * xy[1:-1] + xy[:-2]) ** 2).mean(axis=1)
@@ -135,39 +130,26 @@ def estimate_noise(trajectories: Trajectories, weight: Floats, activity: Floats)
     likelihood functions for Gaussian signals", IEEE Trans. Inf. Theory 11, 1965), in up to
     384 windows of 24 steps spread evenly over the recording; innovations before the
     velocity is known do not count. A node has one measurement noise, and a process noise
-    for the windows of each range of activity. Innovations depend on the ratio
-    of the two only, so that one run over a grid of ratios is enough for all.
+    for the windows of each of five ranges of activity. Up to a factor, innovations depend
+    on the ratio of the two only, so that one run over a grid of ratios serves all.
     """
     z, weights, levels = _cut_windows(trajectories, weight, activity)
     n_nodes = z.shape[2]
     profile = _profile(z, weights)
     if not profile[2].any():  # any finite noise leaves single points in place
         return Noise(np.ones(n_nodes), np.ones((1, n_nodes)), np.ones((1, n_nodes)))
-    edges = np.quantile(levels, _FIRST_LEVELS[1:-1], axis=0)
-    first = (levels[None] > edges[:, None]).sum(axis=0)
-    quiet = _QUIET * 6 * _fit(_tabulate(profile, first))[0]  # (K,) px^2
-    level = _divide(levels, quiet)
+    edges = np.quantile(levels, _LEVELS[1:-1], axis=0)
+    level = (levels[None] > edges[:, None]).sum(axis=0)  # (W, K)
     measurement, process = _fit(_tabulate(profile, level))
     known = _average_levels(levels, level)
-    known[0] = quiet
-    # Nodes with fewer levels than others repeat their highest.
+    # Where windows are few or alike, some levels are empty: they repeat the one below.
     return Noise(measurement, *(np.maximum.accumulate(part, axis=0) for part in (known, process)))
-
-
-def _divide(levels: Floats, quiet: Floats) -> NDArray[np.intp]:
-    """Return the level (W, K), from 0, of activities (W, K): quiet, then by factors of 2."""
-    number = np.floor(np.log2(np.maximum(levels / quiet, 0.5))).astype(np.intp) + 1
-    for node in range(levels.shape[1]):
-        own = np.sort(number[:, node])
-        highest = own[-1 - int(_SHARE_OF_LEVEL * len(own))]
-        number[:, node] = np.minimum(number[:, node], highest)
-    return number
 
 
 def _tabulate(profile: Floats, level: NDArray[np.intp]) -> Floats:
     """Return the sums (3, G, L, K) of the windows of each level, of all nodes where few."""
     tables = np.stack(
-        [(profile * (level == number)).sum(axis=2) for number in range(int(level.max()) + 1)],
+        [(profile * (level == number)).sum(axis=2) for number in range(len(_LEVELS) - 1)],
         axis=2,
     )
     few = tables[2, 0].sum(axis=0) < _MIN_INNOVATIONS
@@ -176,7 +158,7 @@ def _tabulate(profile: Floats, level: NDArray[np.intp]) -> Floats:
 
 def _average_levels(levels: Floats, level: NDArray[np.intp]) -> Floats:
     """Return the geometric means (L, K) of activities (W, K), 0 for levels without windows."""
-    result = np.zeros((int(level.max()) + 1, levels.shape[1]))
+    result = np.zeros((len(_LEVELS) - 1, levels.shape[1]))
     for number, known in enumerate(result):
         here = level == number
         count = here.sum(axis=0)

@@ -118,7 +118,8 @@ def smooth_blocks(
     for block in blocks:
         before.append(state)
         filtered = _filter_block(read(block), state, first_variance)
-        state = _State(filtered.mean[-1], filtered.covariance[-1])
+        # Copies: a view would keep all of the block in memory.
+        state = _State(filtered.mean[-1].copy(), filtered.covariance[-1].copy())
     later = state  # whatever: nothing comes after the last step
     begins_later, process_later = np.ones(n_points, np.bool_), np.ones(n_points)
     for block, state in zip(reversed(blocks), reversed(before), strict=True):

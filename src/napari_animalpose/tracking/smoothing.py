@@ -146,7 +146,7 @@ def _find_segments(
     """Return where points (M, K) begin a segment, and which lie within one, gaps included."""
     begins = np.zeros(trajectories.kind.shape, np.bool_)
     inside = np.zeros(trajectories.kind.shape, np.bool_)
-    for node in range(begins.shape[1]):
+    for node in range(trajectories.xy.shape[1]):
         present = ~np.isnan(trajectories.xy[:, node, 0])
         knots = find_knots(present, trajectories.span, max_gap_frames)
         begins[knots.place[knots.begins], node] = True

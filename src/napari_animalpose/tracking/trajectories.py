@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_animalpose.data.columns import COLUMNS
 from napari_animalpose.data.poses import Origin, Poses, Visibility
 from napari_animalpose.data.smoothed import PointKind, Smoothed
-from napari_animalpose.data.store import pack
+from napari_animalpose.data.store import join_sorted
 from napari_animalpose.tracking.cleaning import keep_one_identity
 
 __all__ = ["Knots", "Trajectories", "close_trajectories", "find_knots", "open_trajectories"]
@@ -107,7 +107,7 @@ def open_trajectories(smoothed: Smoothed, max_gap_frames: int) -> Trajectories:
     in_gap = offset > 0
 
     def spread(column: NDArray[Any], missing: float) -> NDArray[Any]:
-        wide = column[rows[owner]]
+        wide: NDArray[Any] = column[rows[owner]]
         wide[in_gap] = missing
         return wide
 
@@ -161,7 +161,10 @@ def close_trajectories(
         there &= ~poses.is_label[trajectories.row]
     rows = trajectories.row[there]
     columns = {name: poses.column(name).copy() for name in COLUMNS}
-    marks = {"kind": before.kind.copy(), "stddev_px": before.stddev_px.copy()}
+    marks: dict[str, NDArray[Any]] = {
+        "kind": before.kind.copy(),
+        "stddev_px": before.stddev_px.copy(),
+    }
     columns["xy"][rows] = trajectories.xy[there]
     marks["kind"][rows] = trajectories.kind[there]
     marks["stddev_px"][rows] = trajectories.stddev_px[there]
@@ -170,12 +173,11 @@ def close_trajectories(
     changed = (marks["kind"] != before.kind).any(axis=1)
     columns["origin"][changed] = Origin.PREDICTED
     created = _create_rows(trajectories)
-    joined = {
-        name: np.concatenate([column, created[name].astype(column.dtype)])
-        for name, column in (columns | marks).items()
-    }
-    order = np.argsort(pack(joined["video"], joined["frame"]), kind="stable")
-    joined = {name: column[order] for name, column in joined.items()}
+    joined = columns | marks
+    if len(created["frame"]):
+        joined = join_sorted(
+            [joined, {name: created[name].astype(joined[name].dtype) for name in joined}]
+        )
     kind, stddev_px = joined.pop("kind"), joined.pop("stddev_px")
     table = Poses.from_arrays(poses.skeleton, **joined, track_names=poses.track_names)
     counts = {"instances_created": len(created["frame"])}

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from napari_animalpose.data.oks import compute_sides
-from napari_animalpose.data.poses import Poses
-from napari_animalpose.errors import DataError
-from napari_animalpose.nn.metrics.matching import Matches, match_frames
-from napari_animalpose.nn.metrics.precision import PrecisionRecall, compute_precision_recall
+from napari_animalpose.nn.metrics.centroids import CentroidMatches
+from napari_animalpose.nn.metrics.precision import PrecisionRecall
 
-__all__ = ["PCK_THRESHOLDS_PX", "PERCENTILES", "Evaluation", "evaluate"]
+__all__ = ["PCK_THRESHOLDS_PX", "PERCENTILES", "Evaluation"]
 
 PERCENTILES = (50, 75, 90, 95, 99)
 PCK_THRESHOLDS_PX = np.arange(1.0, 11.0)
@@ -34,6 +31,9 @@ class Evaluation:
         Names of the K nodes.
     n_frames, n_frames_missed : int
         Evaluated frames, and those among them with an animal and without a prediction.
+    n_frames_empty, n_frames_invented, n_invented : int
+        Evaluated frames without an animal, those among them with a prediction, and the
+        predictions there: all of them are false positives.
     n_truth, n_predicted : int
         Instances with at least one point.
     n_points : array of int64, shape (K,)
@@ -44,6 +44,8 @@ class Evaluation:
         Distance between the points of each pair; NaN unless both have the point.
     in_truth, in_prediction : array of bool, shape (M, K)
         Whether the true, the predicted instance of each pair has the point.
+    occluded : array of bool, shape (M, K)
+        Whether the point of the true instance is labelled as occluded.
     oks : array of float64, shape (M,)
         Similarity of each pair.
     animal_size_px : float
@@ -52,11 +54,20 @@ class Evaluation:
         Of matched predictions alone, as in SLEAP.
     ranking_with_false_positives : PrecisionRecall
         Of all predictions: unmatched ones count as wrong at every threshold.
+    ranking_by_pck : PrecisionRecall
+        Of matched predictions alone, with the share of correct keypoints of a pair (its
+        mean over the nodes and `PCK_THRESHOLDS_PX`) in the place of its OKS: what SLEAP
+        calls ``pck_voc``.
+    centroids : CentroidMatches
+        Animals by their places alone.
     """
 
     nodes: tuple[str, ...]
     n_frames: int
     n_frames_missed: int
+    n_frames_empty: int
+    n_frames_invented: int
+    n_invented: int
     n_truth: int
     n_predicted: int
     n_points: NDArray[np.int64]
@@ -64,10 +75,13 @@ class Evaluation:
     errors_px: NDArray[np.float64]
     in_truth: NDArray[np.bool_]
     in_prediction: NDArray[np.bool_]
+    occluded: NDArray[np.bool_]
     oks: NDArray[np.float64]
     animal_size_px: float
     ranking: PrecisionRecall
     ranking_with_false_positives: PrecisionRecall
+    ranking_by_pck: PrecisionRecall
+    centroids: CentroidMatches
 
     # ------------------------------------------------------------------------ distances
     @property
@@ -170,15 +184,24 @@ class Evaluation:
         figures: dict[str, Any] = {
             "n_frames": self.n_frames,
             "n_frames_missed": self.n_frames_missed,
+            "n_frames_empty": self.n_frames_empty,
+            "n_frames_invented": self.n_frames_invented,
             "n_instances": self.n_truth,
             "n_predicted": self.n_predicted,
             "n_matched": self.n_matched,
             "n_missed": self.n_truth - self.n_matched,
             "n_false_positives": self.n_predicted - self.n_matched,
+            "n_invented": self.n_invented,
             "mOKS": self.mean_oks,
             "mAP": self.ranking.mean_precision,
             "mAR": self.ranking.mean_recall,
             "mAP_with_false_positives": self.ranking_with_false_positives.mean_precision,
+            "mAP_by_pck": self.ranking_by_pck.mean_precision,
+            "mAR_by_pck": self.ranking_by_pck.mean_recall,
+            "centroid_precision": self.centroids.precision,
+            "centroid_recall": self.centroids.recall,
+            "centroid_error_p50": _percentile(self.centroids.errors_px, 50),
+            "centroid_distance_px": self.centroids.max_distance_px,
             "error_mean": self.error_mean,
             **{f"error_p{p}": self.error_percentile(p) for p in PERCENTILES},
             **{f"pck{d:.0f}": self.pck(d) for d in PCK_THRESHOLDS_PX},
@@ -192,6 +215,9 @@ class Evaluation:
             "visibility_recall": self.visibility_recall,
             "n_points": int(self.n_points.sum()),
             "n_points_missed": int(self.n_points_missed.sum()),
+            "n_points_occluded": int(self.occluded.sum()),
+            "error_p50_visible": _percentile(self.errors_px[~self.occluded], 50),
+            "error_p50_occluded": _percentile(self.errors_px[self.occluded], 50),
             "false_point_rate": self.false_point_rate,
             "nodes": self._node_figures(),
         }
@@ -208,107 +234,6 @@ class Evaluation:
             }
             for k, node in enumerate(self.nodes)
         }
-
-
-def evaluate(predicted: Poses, truth: Poses, frames: ArrayLike | None = None) -> Evaluation:
-    """Compare predictions with the truth.
-
-    Parameters
-    ----------
-    predicted : Poses
-        With the nodes of `truth`, in any order. Instances without points are left out.
-    truth : Poses
-        Every row counts as true: pass `truth.labels()` of a table that also holds
-        predictions. Video numbers mean the same videos in both tables.
-    frames : array_like of int, shape (F, 2), optional
-        (video, frame) pairs to evaluate, by default all frames of `truth`. What lies in
-        other frames does not count. A prediction in a frame of this list that has no true
-        instance is a false positive.
-
-    Returns
-    -------
-    Evaluation
-        Frames without a prediction count as missed in mAP, mAR, PCK and all counts (SLEAP
-        skips them), and not in distances.
-
-    Raises
-    ------
-    DataError
-        If the nodes differ, or if no labelled point is in the frames.
-    """
-    predicted = _reorder_nodes(predicted, truth)
-    keys = _frame_numbers(truth.frame_keys() if frames is None else frames)
-    truth, predicted = _select(truth, keys), _select(predicted, keys)
-    if not len(truth):
-        raise DataError(
-            "Expected at least one labelled point in the frames to evaluate; received none. "
-            "Give frames that were labelled."
-        )
-    matches = match_frames(predicted, truth)
-    distance = _distances(predicted, truth, matches)
-    in_truth, in_prediction = _has_points(truth), _has_points(predicted)
-    diagonal = np.hypot(*compute_sides(truth.xy).T)
-    missed = np.setdiff1d(
-        _frame_numbers(truth.frame_keys()), _frame_numbers(predicted.frame_keys())
-    )
-    matched_scores = predicted.score[matches.predicted]
-    all_oks = np.zeros(len(predicted))
-    all_oks[matches.predicted] = matches.oks
-    return Evaluation(
-        nodes=truth.skeleton.nodes,
-        n_frames=len(keys),
-        n_frames_missed=len(missed),
-        n_truth=len(truth),
-        n_predicted=len(predicted),
-        n_points=in_truth.sum(axis=0),
-        n_points_predicted=int(in_prediction.sum()),
-        errors_px=distance,
-        in_truth=in_truth[matches.truth],
-        in_prediction=in_prediction[matches.predicted],
-        oks=matches.oks,
-        animal_size_px=_percentile(np.where(diagonal > 0.0, diagonal, np.nan), 50),
-        ranking=compute_precision_recall(matches.oks, matched_scores, len(truth)),
-        ranking_with_false_positives=compute_precision_recall(all_oks, predicted.score, len(truth)),
-    )
-
-
-def _reorder_nodes(predicted: Poses, truth: Poses) -> Poses:
-    """Give the predictions the node order of the truth."""
-    nodes, wanted = predicted.skeleton.nodes, truth.skeleton.nodes
-    if nodes == wanted:
-        return predicted
-    if set(nodes) != set(wanted):
-        raise DataError(
-            f"Expected predictions of the nodes {', '.join(wanted)}; received "
-            f"{', '.join(nodes)}. Map the nodes of one table onto the other first."
-        )
-    order = [nodes.index(node) for node in wanted]
-    columns = ("xy", "visibility", "point_score")
-    reordered = {name: predicted.column(name)[:, order] for name in columns}
-    return predicted.replace(skeleton=truth.skeleton, **reordered)
-
-
-def _frame_numbers(frames: ArrayLike) -> NDArray[np.int64]:
-    """One int64 for each (video, frame), ascending, without repeats."""
-    pairs = np.asarray(frames, np.int64).reshape(-1, 2)
-    return np.unique((pairs[:, 0] << 32) | pairs[:, 1])
-
-
-def _select(poses: Poses, keys: NDArray[np.int64]) -> Poses:
-    """Keep the instances with points in some frames."""
-    row_keys = (poses.video.astype(np.int64) << 32) | poses.frame
-    return poses.select(_has_points(poses).any(axis=-1) & np.isin(row_keys, keys))
-
-
-def _has_points(poses: Poses) -> NDArray[np.bool_]:
-    """Whether each instance has each point, shape (N, K)."""
-    return np.asarray(~np.isnan(poses.xy).any(axis=-1))
-
-
-def _distances(predicted: Poses, truth: Poses, matches: Matches) -> NDArray[np.float64]:
-    """Distance in px between the points of each pair, shape (M, K)."""
-    difference = predicted.xy[matches.predicted].astype(np.float64) - truth.xy[matches.truth]
-    return np.asarray(np.hypot(difference[..., 0], difference[..., 1]))
 
 
 def _percentile(values: NDArray[np.float64], percentile: float) -> float:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-__all__ = ["BilinearUpsampling", "conv", "conv_block", "upsample"]
+__all__ = ["BilinearUpsampling", "Features", "FocusedPooling", "conv", "conv_block", "upsample"]
+
+
+class Features(NamedTuple):
+    """What a backbone makes of images (B, H, W, C).
+
+    decoded : tensor (B, H / output_stride, W / output_stride, F), what maps are read from
+    deepest : tensor (B, H / max_stride, W / max_stride, G), the end of the encoder, before
+        any step up: what is said about a whole window is read from it
+    """
+
+    decoded: Any
+    deepest: Any
 
 
 class BilinearUpsampling(keras.layers.Layer):
@@ -25,6 +37,36 @@ class BilinearUpsampling(keras.layers.Layer):
         """Return the input shape with height and width doubled where they are known."""
         batch, height, width, channels = input_shape
         return batch, height and 2 * height, width and 2 * width, channels
+
+
+class FocusedPooling(keras.layers.Layer):
+    """Averages features over the places where confidence maps are high.
+
+    Features (B, h, w, C) and maps (B, n h, n w, K) give (B, C), float32: the mean of the
+    features, weighted by the highest of the K maps averaged over n x n cells. A pool over
+    the whole window would mix the animal in its middle with the neighbours that touch it,
+    which the maps of that animal leave out. A little weight everywhere (`EVENLY`) makes
+    this the plain mean where the maps are empty, as they are when training begins. No
+    gradient reaches the maps from here.
+    """
+
+    EVENLY = 1e-3
+
+    def call(self, inputs: Any) -> Any:
+        """Return the weighted means."""
+        features, maps = (tf.cast(x, tf.float32) for x in inputs)
+        size = tf.shape(features)[1:3]
+        highest = tf.stop_gradient(tf.nn.relu(tf.reduce_max(maps, axis=-1, keepdims=True)))
+        folds = tf.shape(highest)[1:3] // size
+        cells = (-1, size[0], folds[0], size[1], folds[1])
+        weights = tf.reduce_mean(tf.reshape(highest, cells), axis=(2, 4)) + self.EVENLY
+        total = tf.reduce_sum(weights, axis=(1, 2))[:, None]  # (B, 1)
+        return tf.reduce_sum(features * weights[..., None], axis=(1, 2)) / total
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return (B, C)."""
+        features, _ = input_shape
+        return features[0], features[-1]
 
 
 def conv(

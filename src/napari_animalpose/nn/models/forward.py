@@ -21,13 +21,22 @@ from napari_animalpose.nn.geometry import (
 from napari_animalpose.nn.heads import Head
 from napari_animalpose.nn.models.device import cut_windows, pad_to, shrink_frames
 
-__all__ = ["Forward", "crop_side"]
+__all__ = ["Forward", "crop_side", "to_frame"]
 
 
 def crop_side(config: ModelConfig) -> int:
     """Return `ModelConfig.crop_px` rounded up to what the backbone can take, in px."""
     side = (config.crop_px, config.crop_px)
     return pad_to_multiple(side, backbone_options(config).max_stride)[0]
+
+
+def to_frame(
+    points: NDArray[np.float32], input_scale: float, height: int, width: int
+) -> NDArray[np.float32]:
+    """Move points (..., 2) from px of the network input to px of the frame, into it."""
+    points = unscale_points(points, input_scale)
+    # A peak in the padding belongs to the last pixel of the frame, not beyond it.
+    return np.clip(points, -0.5, np.array([width, height]) - 0.5).astype(np.float32)
 
 
 def _compile_for_frames(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -72,6 +81,11 @@ class Forward:
         self._from_inputs = tf.function(
             self._inputs_to_points, autograph=False, input_signature=[own_frames]
         )
+        self._check = tf.function(
+            self._inputs_to_checks,
+            autograph=False,
+            input_signature=[own_frames, tf.TensorSpec((None, None, None, 2), tf.float32)],
+        )
         self._maps = tf.function(self._run, autograph=False, input_signature=[own_frames])
         self._from_windows = tf.function(
             self._windows_to_points,
@@ -97,6 +111,11 @@ class Forward:
         points, scores = self.head.decode(self._run(inputs), self.refinement)
         return self._to_frame(points, inputs), scores
 
+    def _inputs_to_checks(self, inputs: Any, xy: Any) -> tuple[Any, Any]:
+        outputs = self._run(inputs)
+        points, _ = self.head.decode(outputs, self.refinement)
+        return self._to_frame(points, inputs), self.head.identify(outputs, xy)
+
     def _to_frame(self, points: Any, inputs: Any) -> Any:
         """Move points (..., 2) from px of the inputs to px of the full frame, into it."""
         size = tf.shape(inputs)
@@ -104,18 +123,23 @@ class Forward:
         corner = tf.cast(tf.stack([size[2], size[1]]), tf.float32) - 0.5
         return unscale_points(tf.clip_by_value(points, -0.5, corner), self.config.input_scale)
 
-    def _windows_to_points(self, inputs: Any, numbers: Any, centres: Any) -> tuple[Any, Any]:
+    def _windows_to_points(self, inputs: Any, numbers: Any, centres: Any) -> tuple[Any, Any, Any]:
         """Cut windows out of prepared frames and return what is in them, in px of the frame."""
         side = crop_side(self.config)
         centres = scale_points(centres, self.config.input_scale)
         corners = crop_corner(centres, (side, side))  # (N, 2)
         windows = cut_windows(inputs, numbers, corners, side)
-        points, scores = self.head.decode(self._run(windows), self.refinement)
+        outputs = self._run(windows)
+        points, scores = self.head.decode(outputs, self.refinement)
+        likely = self.head.identify(outputs, points)  # (N, 1, C)
         points = uncrop_points(points, corners[:, None, None])  # (N, 1, K, 2)
-        return self._to_frame(points, inputs)[:, 0], scores[:, 0]
+        return self._to_frame(points, inputs)[:, 0], scores[:, 0], likely[:, 0]
 
     def _frames_to_points(self, frames: Any) -> tuple[Any, Any]:
-        return self._inputs_to_points(self._to_input_frames(frames))
+        points, scores = self._inputs_to_points(self._to_input_frames(frames))
+        # The inputs may stand for up to 1 / input_scale px more than there are in the frame.
+        size = tf.cast(tf.shape(frames), tf.float32)
+        return tf.minimum(points, tf.stack([size[2], size[1]]) - 0.5), scores
 
     # -------------------------------------------------------------------- from numpy
     def prepare(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -140,9 +164,32 @@ class Forward:
         result: tuple[Any, Any] = self._from_inputs(tf.constant(inputs))
         return result
 
+    def check_inputs(
+        self, inputs: NDArray[np.uint8], xy: NDArray[np.floating]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what is found, and which animals those are that are known to be there.
+
+        Parameters
+        ----------
+        inputs : uint8 array, shape (B, h, w, channels)
+            Frames that `prepare` has been applied to.
+        xy : array of float, shape (B, J, K, 2)
+            The true points in px of the inputs; NaN = missing.
+
+        Returns
+        -------
+        points : float32 array, shape (B, I, K, 2)
+            As of `points_of_inputs`.
+        probabilities : float32 array, shape (B, J, C)
+            Of each identity for the animals at `xy`; C is 0 for a head without classes.
+        """
+        found = self._check(tf.constant(inputs), tf.constant(xy, tf.float32))
+        points, probabilities = (np.asarray(part, np.float32) for part in found)
+        return points, probabilities
+
     def points_in_windows(
         self, inputs: Any, numbers: NDArray[np.int32], centres: NDArray[np.float32]
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Any, Any, Any]:
         """Start on windows of `crop_side` px, for a network that looks at one animal each.
 
         Parameters
@@ -159,8 +206,10 @@ class Forward:
         points : tensor, shape (N, K, 2)
             (x, y) in px of the full frame.
         confidences : tensor, shape (N, K)
+        probabilities : tensor, shape (N, C)
+            Of each identity; C is 0 for a head without classes.
         """
-        result: tuple[Any, Any] = self._from_windows(
+        result: tuple[Any, Any, Any] = self._from_windows(
             tf.convert_to_tensor(inputs), tf.constant(numbers), tf.constant(centres)
         )
         return result

@@ -7,13 +7,13 @@ from typing import Any
 import keras
 
 from napari_animalpose.nn.backbones import LeapOptions, filters_at
-from napari_animalpose.nn.models.blocks import conv_block, upsample
+from napari_animalpose.nn.models.blocks import Features, conv_block, upsample
 
 __all__ = ["build_leap"]
 
 
-def build_leap(x: Any, options: LeapOptions, output_stride: int, policy: str) -> Any:
-    """Connect the layers to an input and return the features at the output stride.
+def build_leap(x: Any, options: LeapOptions, output_stride: int, policy: str) -> Features:
+    """Connect the layers to an input and return the features that they make of it.
 
     Blocks of convolutions with max pooling between them go down; transposed
     convolutions go up, with one convolution fewer than on the way down between them
@@ -31,7 +31,8 @@ def build_leap(x: Any, options: LeapOptions, output_stride: int, policy: str) ->
 
     Returns
     -------
-    tensor, shape (B, H / output_stride, W / output_stride, F)
+    Features
+        At the output stride and, from the end of the way down, at ``options.max_stride``.
     """
 
     def width(depth: int) -> int:
@@ -44,6 +45,7 @@ def build_leap(x: Any, options: LeapOptions, output_stride: int, policy: str) ->
         x = keras.layers.MaxPooling2D(2, dtype=policy, name=f"down{depth}_pool")(x)
         x = conv_block(x, width(depth), convs, f"down{depth}", policy=policy)
         stride *= 2
+    deepest = x
     for depth in range(options.down_blocks - 1, -1, -1):
         if stride <= output_stride:
             break
@@ -51,4 +53,4 @@ def build_leap(x: Any, options: LeapOptions, output_stride: int, policy: str) ->
         x = upsample(x, width(depth), f"up{depth}", policy=policy, method="transposed")
         if stride > output_stride:
             x = conv_block(x, width(depth), convs - 1, f"up{depth}", policy=policy)
-    return x
+    return Features(x, deepest)

@@ -1,4 +1,4 @@
-"""Losses on maps."""
+"""Losses on maps and on vectors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-__all__ = ["weighted_squared_error"]
+__all__ = ["class_cross_entropy", "weighted_squared_error"]
 
 
 def weighted_squared_error(target: Any, output: Any, weight: float) -> Any:
@@ -21,3 +21,20 @@ def weighted_squared_error(target: Any, output: Any, weight: float) -> Any:
     """
     difference = output - target
     return ops.mean((1.0 + weight * target) * difference * difference)
+
+
+def class_cross_entropy(target: Any, logits: Any, weight: Any) -> Any:
+    """Return the weighted mean of ``-sum(target * log(softmax(logits)))``.
+
+    Parameters
+    ----------
+    target, logits : tensor, shape (..., C)
+        Shares of C classes that sum to one, and what a network says before the softmax.
+    weight : tensor, shape (...)
+        Places of weight 0 make no difference; where all are 0 so is the loss.
+    """
+    # log(softmax), written so that no exponential overflows
+    shifted = logits - ops.max(logits, axis=-1, keepdims=True)
+    log_share = shifted - ops.log(ops.sum(ops.exp(shifted), axis=-1, keepdims=True))
+    entropy = -ops.sum(target * log_share, axis=-1)
+    return ops.sum(weight * entropy) / ops.maximum(ops.sum(weight), 1e-6)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -13,8 +15,16 @@ import tensorflow as tf
 
 from napari_animalpose.config import ModelConfig
 from napari_animalpose.nn.backbones import BACKBONES, backbone_options
+from napari_animalpose.nn.heads import Head
+from napari_animalpose.nn.models.blocks import FocusedPooling
 
-__all__ = ["build_network", "describe_device", "dtype_policy", "resolve_precision"]
+__all__ = [
+    "build_head_network",
+    "build_network",
+    "describe_device",
+    "dtype_policy",
+    "resolve_precision",
+]
 
 
 def describe_device() -> tuple[str, str]:
@@ -69,24 +79,37 @@ def dtype_policy(precision: str) -> str:
     return precision if precision == "float32" else f"mixed_{precision}"
 
 
+def build_head_network(head: Head, config: ModelConfig, precision: str = "float32") -> Any:
+    """Build the network that a head needs; see `build_network`."""
+    return build_network(config, head.n_outputs, precision, head.n_vectors)
+
+
 def build_network(
-    config: ModelConfig, n_outputs: dict[str, int], precision: str = "float32"
+    config: ModelConfig,
+    n_outputs: Mapping[str, int],
+    precision: str = "float32",
+    n_vectors: Mapping[str, int] = MappingProxyType({}),
 ) -> Any:
     """Build the network of a configuration with new random weights.
 
     Parameters
     ----------
     config : ModelConfig
-    n_outputs : dict of str to int
-        Channels of each head by name, all at the output stride of the configuration.
+    n_outputs : mapping of str to int
+        Channels of each map by name, all at the output stride of the configuration.
     precision : {"float32", "bfloat16", "float16"}
         Of the layers. Weights and outputs are float32 whatever it is.
+    n_vectors : mapping of str to int
+        Lengths of the outputs that say something about a whole window, by name. They are
+        read from the deepest features where the first of the maps is high, through a
+        dense layer of `ModelConfig.class_units`.
 
     Returns
     -------
     keras.Model
         Takes float images (B, H, W, C) in 0..1, H and W multiples of the maximum
-        stride; gives a dict of float32 maps (B, H / output_stride, W / output_stride, F).
+        stride; gives a dict of float32 maps (B, H / output_stride, W / output_stride, F)
+        and vectors (B, F).
 
     Raises
     ------
@@ -99,14 +122,33 @@ def build_network(
     policy = dtype_policy(precision)
     image = keras.Input((None, None, config.channels), name="image")
     features = build(image, options, config.output_stride, policy)
-    outputs = {}
-    for head, channels in n_outputs.items():
-        x = keras.layers.Conv2D(
-            channels,
-            1,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-            dtype=policy,
-            name=head,
-        )(features)
-        outputs[head] = keras.layers.Activation("linear", dtype="float32", name=f"{head}_out")(x)
+    outputs = {
+        name: _read_map(features.decoded, channels, name, policy)
+        for name, channels in n_outputs.items()
+    }
+    if n_vectors:
+        maps = next(iter(outputs.values()))
+        pooled = FocusedPooling(dtype="float32", name="focus")([features.deepest, maps])
+        for name, length in n_vectors.items():
+            outputs[name] = _read_vector(pooled, length, name, config.class_units)
     return keras.Model(image, outputs, name=config.backbone)
+
+
+def _read_map(x: Any, channels: int, name: str, policy: str) -> Any:
+    """Linear maps (B, h, w, channels) of features (B, h, w, F)."""
+    x = keras.layers.Conv2D(
+        channels,
+        1,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        dtype=policy,
+        name=name,
+    )(x)
+    return keras.layers.Activation("linear", dtype="float32", name=f"{name}_out")(x)
+
+
+def _read_vector(x: Any, length: int, name: str, units: int) -> Any:
+    """Vectors (B, length) of pooled features (B, G); float32, as they are so few."""
+    x = keras.layers.Dense(
+        units, "relu", kernel_initializer="he_normal", dtype="float32", name=f"{name}_dense"
+    )(x)
+    return keras.layers.Dense(length, dtype="float32", name=f"{name}_out")(x)

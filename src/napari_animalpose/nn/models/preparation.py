@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,11 +21,12 @@ from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.dataset import Example, FrameStore, frame_centre
 from napari_animalpose.nn.geometry import crop_corner, crop_points, pad_to_multiple, scale_points
 from napari_animalpose.nn.heads import CENTRED_HEADS, HEADS, LANDMARKS
+from napari_animalpose.nn.identity import NO_CLASS, class_numbers
 from napari_animalpose.nn.models.device import cut_windows, shrink_frames
 from napari_animalpose.nn.models.forward import crop_side
 from napari_animalpose.nn.models.heads.centroid import anchor_index, locate_anchors
 
-__all__ = ["TrainingData", "prepare", "shrink_frame"]
+__all__ = ["TrainingData", "prepare", "repeat_empty", "shrink_frame"]
 
 JITTER = 0.15  # of the window: how far from its middle an animal may be
 CENTRED_JITTER = 0.02  # the same where it is centred by a centroid network: what that errs
@@ -39,7 +41,9 @@ class TrainingData:
     store : FrameStore
         Frames as the network sees them.
     train, validation : sequences of Example
-        A training example is a whole frame or, with windows, one animal of a frame.
+        A training example is a whole frame or, with windows, one animal of a frame; a
+        frame without animals is an example (with windows several, see `repeat_empty`)
+        whose window lies anywhere in it.
         Validation examples, if there are any, are the inputs of prediction and what is to
         be found in them: whole frames, or windows for a network of `CENTRED_HEADS`.
     window : (int, int)
@@ -86,7 +90,9 @@ def prepare(
     labels : Poses
         Labelled instances.
     split : mapping
-        (video, frame) pairs under ``train`` and ``validation``.
+        (video, frame) pairs under ``train`` and ``validation``. Frames without labels are
+        empty: a network that finds animals learns that none is there; one of
+        `CENTRED_HEADS`, which is only shown animals, does without them.
     config : RunConfig
     name : str
         Of the network.
@@ -106,22 +112,25 @@ def prepare(
     parts: dict[str, list[Example]] = {"train": [], "validation": []}
     total = sum(len(split.get(part, ())) for part in parts)
     side = model.crop_px or config.train.window_px
+    centred = name in CENTRED_HEADS
     arrange = _Arrangement(store, name, model, labels.skeleton, whole=not side)
     # In the order of the videos: reading forward is a hundred times faster than seeking.
     order = sorted((key, part) for part in parts for key in split.get(part, ()))
     for done, ((video, frame), part) in enumerate(order):
         if should_stop() is StopRequest.CANCEL:
             raise CancelledError("Training was cancelled; nothing was kept.")
-        image = shrink_frame(videos[video][frame], model)
-        xy = scale_points(labels.at(video, frame).xy.astype(np.float64), model.input_scale)
-        parts[part] += (arrange.check if part == "validation" else arrange.learn)(image, xy)
+        rows = labels.at(video, frame)
+        if len(rows) or not centred:
+            image = shrink_frame(videos[video][frame], model)
+            xy = scale_points(rows.xy.astype(np.float64), model.input_scale)
+            arrange_part = arrange.check if part == "validation" else arrange.learn
+            parts[part] += arrange_part(image, xy, class_numbers(rows, model.classes))
         on_event(Progress("read frames", done + 1, total))
     largest: Any = np.array([store.shape(i)[:2] for i in range(len(store))]).max(axis=0)
     size = (side, side) if side else largest.tolist()
-    centred = name in CENTRED_HEADS
     return TrainingData(
         store,
-        parts["train"],
+        repeat_empty(parts["train"], store, size),
         parts["validation"],
         pad_to_multiple(size, backbone_options(model).max_stride),
         animal_size_px,
@@ -131,7 +140,9 @@ def prepare(
 
 
 class _Arrangement:
-    """Makes examples for one network of frames (H, W, C) and points (I, K, 2) in their px.
+    """Makes examples for one network of frames (H, W, C), points (I, K, 2) and classes (I,).
+
+    Points are in px of the frames; a class is the number of an identity, -1 = not known.
 
     Parameters
     ----------
@@ -156,35 +167,44 @@ class _Arrangement:
         self.centred = name in CENTRED_HEADS
         self.finds_anchors = name in LANDMARKS
 
-    def learn(self, image: NDArray[np.uint8], xy: NDArray[np.float64]) -> list[Example]:
+    def learn(
+        self, image: NDArray[np.uint8], xy: NDArray[np.float64], classes: NDArray[np.int32]
+    ) -> list[Example]:
         """Return the training examples of a frame."""
         number, middle = self.store.append(image), frame_centre(image.shape)
         if self.centred:
-            return [Example(number, place, animal) for place, animal in self._animals(xy)]
+            return [Example(number, *animal) for animal in self._animals(xy, classes)]
         if self.whole:
-            return [Example(number, middle, xy)]
-        return examples_around_animals(number, xy, middle)
+            return [Example(number, middle, xy, tuple(classes.tolist()))]
+        return examples_around_animals(number, xy, middle, classes)
 
-    def check(self, image: NDArray[np.uint8], xy: NDArray[np.float64]) -> list[Example]:
+    def check(
+        self, image: NDArray[np.uint8], xy: NDArray[np.float64], classes: NDArray[np.int32]
+    ) -> list[Example]:
         """Return the validation examples of a frame; their points are what is to be found."""
         if self.centred:
-            return [self._cut(image, place, animal) for place, animal in self._animals(xy)]
+            return [self._cut(image, *animal) for animal in self._animals(xy, classes)]
         if self.finds_anchors:
             xy = locate_anchors(xy, self.anchor)[:, None]  # (I, 1, 2)
-        return [Example(self.store.append(image), frame_centre(image.shape), xy)]
+        middle = frame_centre(image.shape)
+        return [Example(self.store.append(image), middle, xy, tuple(classes.tolist()))]
 
     def _animals(
-        self, xy: NDArray[np.float64]
-    ) -> list[tuple[tuple[float, float], NDArray[np.float64]]]:
-        """Return the place and the points (1, K, 2) of every animal that has any."""
+        self, xy: NDArray[np.float64], classes: NDArray[np.int32]
+    ) -> list[tuple[tuple[float, float], NDArray[np.float64], tuple[int]]]:
+        """Return place, points (1, K, 2) and class of every animal that has any points."""
         places = locate_anchors(xy, self.anchor)
         return [
-            ((float(places[i, 0]), float(places[i, 1])), xy[i : i + 1])
+            ((float(places[i, 0]), float(places[i, 1])), xy[i : i + 1], (int(classes[i]),))
             for i in np.flatnonzero(np.isfinite(places[:, 0]))
         ]
 
     def _cut(
-        self, image: NDArray[np.uint8], place: tuple[float, float], xy: NDArray[np.float64]
+        self,
+        image: NDArray[np.uint8],
+        place: tuple[float, float],
+        xy: NDArray[np.float64],
+        classes: tuple[int],
     ) -> Example:
         """Return a window around an animal as a frame of its own, as prediction sees it."""
         side = crop_side(self.model)
@@ -195,11 +215,14 @@ class _Arrangement:
         )  # fmt: skip
         window = np.asarray(tf.cast(tf.round(windows[0]), tf.uint8))
         number = self.store.append(window)
-        return Example(number, frame_centre(window.shape), crop_points(xy, corner))
+        return Example(number, frame_centre(window.shape), crop_points(xy, corner), classes)
 
 
 def examples_around_animals(
-    frame: int, xy: NDArray[np.float64], frame_middle: tuple[float, float]
+    frame: int,
+    xy: NDArray[np.float64],
+    frame_middle: tuple[float, float],
+    classes: NDArray[np.int32] | None = None,
 ) -> list[Example]:
     """Return one example for each animal of a frame, its neighbours labelled as well.
 
@@ -210,19 +233,53 @@ def examples_around_animals(
     xy : float array, shape (I, K, 2)
         Points of the animals in px of the kept frame; NaN = missing.
     frame_middle : (float, float)
-        (x, y) at which the one example of a frame without animals is centred.
+        (x, y) of the middle of the frame.
+    classes : int array, shape (I,), optional
+        Numbers of their identities, -1 = not known.
 
     Returns
     -------
     list of Example
-        Each is centred on the box around one animal, whose points come first.
+        Each is centred on the box around one animal, whose points come first. A frame
+        without animals is one example whose window lies anywhere.
     """
-    xy = xy[np.isfinite(xy).all(axis=-1).any(axis=-1)]
-    others = np.arange(len(xy))
+    if classes is None:
+        classes = np.full(len(xy), NO_CLASS, np.int32)
+    there = np.isfinite(xy).all(axis=-1).any(axis=-1)
+    xy, classes = xy[there], classes[there]
+    orders = [[i, *(j for j in range(len(xy)) if j != i)] for i in range(len(xy))]
     return [
-        Example(frame, box_centre(xy[i]), np.concatenate([xy[i : i + 1], xy[others != i]]))
-        for i in range(len(xy))
-    ] or [Example(frame, frame_middle, xy)]
+        Example(frame, box_centre(xy[order[0]]), xy[order], tuple(classes[order].tolist()))
+        for order in orders
+    ] or [Example(frame, frame_middle, xy, anywhere=True)]
+
+
+def repeat_empty(
+    examples: Sequence[Example], store: FrameStore, window: Sequence[int]
+) -> list[Example]:
+    """Return examples with those of empty frames so often that windows cover the frames.
+
+    A window shows a small part of a large frame, and what was marked as "no animal" may
+    be anywhere in it. Together they become at most half as many as the others, each at
+    least one: there is more to learn about animals.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    store : FrameStore
+    window : (int, int)
+        (height, width) in px.
+    """
+    empty = [example for example in examples if example.anywhere]
+    rest = [example for example in examples if not example.anywhere]
+    if not empty:
+        return rest
+    most = max(1, len(rest) // 2 // len(empty))
+    area = window[0] * window[1]
+    for example in empty:
+        height, width = store.shape(example.frame)[:2]
+        rest += [example] * min(most, math.ceil(height * width / area))
+    return rest
 
 
 def box_centre(xy: NDArray[np.float64]) -> tuple[float, float]:

@@ -7,13 +7,13 @@ from typing import Any
 import keras
 
 from napari_animalpose.nn.backbones import UNetOptions, filters_at
-from napari_animalpose.nn.models.blocks import conv, conv_block, upsample
+from napari_animalpose.nn.models.blocks import Features, conv, conv_block, upsample
 
 __all__ = ["build_unet"]
 
 
-def build_unet(x: Any, options: UNetOptions, output_stride: int, policy: str) -> Any:
-    """Connect the layers to an input and return the features at the output stride.
+def build_unet(x: Any, options: UNetOptions, output_stride: int, policy: str) -> Features:
+    """Connect the layers to an input and return the features that they make of it.
 
     Parameters
     ----------
@@ -27,7 +27,8 @@ def build_unet(x: Any, options: UNetOptions, output_stride: int, policy: str) ->
 
     Returns
     -------
-    tensor, shape (B, H / output_stride, W / output_stride, F)
+    Features
+        At the output stride and, from the end of the way down, at ``options.max_stride``.
     """
     batch_norm = options.normalization == "batch"
 
@@ -50,6 +51,7 @@ def build_unet(x: Any, options: UNetOptions, output_stride: int, policy: str) ->
         stride *= 2
         x = block(x, depth, f"down{depth}")  # (B, H / stride, W / stride, width(depth))
         skips[stride] = x
+    deepest = x
     for depth in range(options.down_blocks - 1, -1, -1):
         if stride <= output_stride:
             break
@@ -58,7 +60,7 @@ def build_unet(x: Any, options: UNetOptions, output_stride: int, policy: str) ->
         x = upsample(x, width(depth), name, policy=policy, method=options.upsampling)
         x = _join(x, skips[stride], width(depth), options.skip, name, policy)
         x = block(x, depth, name)  # (B, H / stride, W / stride, width(depth))
-    return x
+    return Features(x, deepest)
 
 
 def _join(x: Any, skip: Any, filters: int, how: str, name: str, policy: str) -> Any:

@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_animalpose.config import PredictConfig
-from napari_animalpose.nn.geometry import unscale_points
 from napari_animalpose.nn.grouping import Grouping, Instances, group_peaks
 from napari_animalpose.nn.heads import Detections
-from napari_animalpose.nn.models.forward import Forward
+from napari_animalpose.nn.models.detectors.growing import GrowingPeaks
+from napari_animalpose.nn.models.forward import Forward, to_frame
 from napari_animalpose.nn.models.heads.multi_instance import MultiInstanceHead
 
 __all__ = ["BottomUpDetector"]
 
+MOST_PEAKS = 128  # of a node in a frame: the work of joining grows with their square
 GAP_EDGES = 1.5  # longest edges that a missing node may hold two parts of an animal apart
 
 
@@ -37,7 +38,7 @@ class BottomUpDetector:
         self.head = head
         model = self.forward.config
         self.threshold = config.peak_threshold
-        self.max_peaks = max(model.max_peaks, 2 * config.max_instances)
+        slots = max(model.max_peaks, 2 * config.max_instances)
         self.grouping = Grouping(
             stride=model.output_stride,
             min_line_score=config.min_line_score,
@@ -47,38 +48,41 @@ class BottomUpDetector:
             min_mean_height=config.min_mean_confidence,
             max_instances=config.max_instances,
         )
-        self._find = self.forward.compile(self._read_maps)
+        self._peaks = GrowingPeaks(self.forward, self._read_maps, self.threshold, slots, MOST_PEAKS)
 
-    def _read_maps(self, outputs: dict[str, Any]) -> tuple[Any, Any, Any]:
+    def _read_maps(self, outputs: dict[str, Any], slots: int) -> tuple[Any, Any, Any]:
         points, heights = self.head.find_peaks(
-            outputs, self.threshold, self.max_peaks, self.forward.refinement
+            outputs, self.threshold, slots, self.forward.refinement
         )
         return points, heights, self.head.split_fields(outputs["pafs"])
 
     def start(self, frames: NDArray[np.uint8]) -> Any:
         """Send frames (B, H, W, C) to the device."""
-        return frames.shape[1:3], self._find(frames)
+        return frames.shape[1:3], self._peaks.start(frames)
 
     def finish(self, pending: Any) -> Detections:
         """Join the peaks and return the animals, those with the highest scores first."""
-        (height, width), found = pending
+        (height, width), _ = pending
+        found, crowded = self.wait(pending)
         instances = self.join(found)
-        points = unscale_points(instances.points, self.forward.config.input_scale)
-        # A peak in the padding belongs to the last pixel of the frame, not beyond it.
-        points = np.clip(points, -0.5, np.array([width, height]) - 0.5).astype(np.float32)
-        return Detections(points, instances.point_scores, instances.scores)
+        points = to_frame(instances.points, self.forward.config.input_scale, height, width)
+        return Detections(points, instances.point_scores, instances.scores, crowded=crowded)
 
-    def join(self, found: tuple[Any, Any, Any], return_candidates: bool = False) -> Instances:
-        """Join what `start` found, in px of the network input, on request saying why.
+    def wait(self, pending: Any) -> tuple[tuple[NDArray[Any], ...], NDArray[np.bool_]]:
+        """Return what `join` takes, and which frames (B,) have more peaks than fit in it."""
+        return self._peaks.finish(pending[1])
+
+    def join(self, found: tuple[NDArray[Any], ...], return_candidates: bool = False) -> Instances:
+        """Join what `wait` found, in px of the network input, on request saying why.
 
         Parameters
         ----------
-        found : tuple of tensors
+        found : tuple of arrays
             Peaks (B, K, P, 2), their heights (B, K, P) and fields (B, h, w, E, 2).
         return_candidates : bool
             As in `grouping.group_peaks`.
         """
-        points, heights, pafs = (np.asarray(part) for part in found)
+        points, heights, pafs = found
         return group_peaks(
             points, heights, pafs, self.head.skeleton, self.grouping, return_candidates
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import tensorflow as tf
@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from napari_animalpose.config import PredictConfig
 from napari_animalpose.data.oks import compute_areas, compute_oks
-from napari_animalpose.nn.heads import Detections
-from napari_animalpose.nn.models.forward import Forward, crop_side
+from napari_animalpose.nn.heads import CENTRED_HEADS, Detections
+from napari_animalpose.nn.identity import NO_CLASS, assign_classes
+from napari_animalpose.nn.models.detectors.growing import GrowingPeaks
+from napari_animalpose.nn.models.forward import Forward, crop_side, to_frame
+from napari_animalpose.nn.models.heads.centroid import MAX_CENTROIDS, CentroidHead
 
 __all__ = ["TopDownDetector", "split_counts", "suppress_duplicates"]
 
+MOST_PLACES = 512  # in a frame
 SPARE = 2  # windows looked at for each animal that `max_instances` allows
 DUPLICATE_OKS = 0.7  # with DUPLICATE_STDDEV: points less than a tenth of the animal apart
 DUPLICATE_STDDEV = 0.1
@@ -28,23 +32,29 @@ class Candidates(NamedTuple):
     frame : int32 (N,), number in the batch, ascending
     centre : float32 (N, 2), (x, y) in px of the frame
     score : float32 (N,), confidence, descending in each frame
+    crowded : bool (B,), frames with more places than were looked for
     """
 
     frame: NDArray[np.int32]
     centre: NDArray[np.float32]
     score: NDArray[np.float32]
+    crowded: NDArray[np.bool_]
 
 
 class TopDownDetector:
-    """The pipeline "topdown": a centroid network, then windows of all frames together.
+    """The pipelines "topdown" and "topdown-id": centroids, then windows of all frames together.
 
     The score of an instance is the confidence of its centroid times the mean confidence
     of its points: either network can tell that there is no animal.
 
+    Where the second network tells identities, the instances of a frame that are kept get
+    theirs by `identity.assign_classes`. One that gets none is still an instance: its
+    points are as good as any, and which animal it is can come from the frames around it.
+
     Parameters
     ----------
     forwards : mapping of str to Forward
-        The networks "centroid" and "centered_instance".
+        The network "centroid" and one of `CENTRED_HEADS`.
     config : PredictConfig
         `peak_threshold` holds for centroids as for points. With `max_instances`, the
         best of up to twice as many places are kept.
@@ -52,17 +62,25 @@ class TopDownDetector:
 
     def __init__(self, forwards: Mapping[str, Forward], config: PredictConfig) -> None:
         self.centroid = forwards["centroid"]
-        self.closer = forwards["centered_instance"]
+        self.closer = next(forwards[name] for name in forwards if name in CENTRED_HEADS)
         self.config = config
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
         pixels = GPU_WINDOW_PIXELS if on_gpu else CPU_WINDOW_PIXELS
         self.max_windows = max(1, int(pixels / crop_side(self.closer.config) ** 2))
+        self._places = GrowingPeaks(
+            self.centroid, self._read_maps, config.peak_threshold,
+            max(MAX_CENTROIDS, SPARE * config.max_instances), MOST_PLACES,
+        )  # fmt: skip
+
+    def _read_maps(self, outputs: dict[str, Any], slots: int) -> tuple[Any, Any]:
+        head = cast(CentroidHead, self.centroid.head)
+        return head.find_places(outputs, slots, self.centroid.refinement)
 
     def start(self, frames: NDArray[np.uint8]) -> Any:
         """Find places in frames (B, H, W, C) and send the windows around them to the device."""
         batch = tf.constant(frames)
         candidates = self.find_places(batch)
-        results: list[tuple[Any, Any, int]] = []
+        results: list[tuple[Any, Any, Any, int]] = []
         if len(candidates.frame):
             inputs = self.closer.inputs(batch)
             first = 0
@@ -72,33 +90,65 @@ class TopDownDetector:
                 numbers, centres = candidates.frame[rows], candidates.centre[rows]
                 results.append((*self.closer.points_in_windows(inputs, numbers, centres), count))
                 first += count
-        return len(frames), candidates, results
+        return frames.shape[:3], candidates, results
 
     def find_places(self, frames: Any) -> Candidates:
         """Return where animals may be in frames (B, H, W, C), best first in each frame."""
-        points, scores = (np.asarray(part) for part in self.centroid.points(frames))
-        centres, scores = points[:, :, 0], scores[:, :, 0]  # (B, P, 2), (B, P)
+        (points, heights), crowded = self._places.finish(self._places.start(frames))
+        centres = to_frame(points[:, 0], self.centroid.config.input_scale, *frames.shape[1:3])
+        scores = heights[:, 0]  # (B, P); centres (B, P, 2)
         limit = SPARE * self.config.max_instances or scores.shape[1]
         found = (scores > 0) & (scores >= self.config.peak_threshold)
         found[:, limit:] = False  # peaks come in descending order
         numbers, slots = np.nonzero(found)
-        return Candidates(numbers.astype(np.int32), centres[numbers, slots], scores[numbers, slots])
+        return Candidates(
+            numbers.astype(np.int32), centres[numbers, slots], scores[numbers, slots], crowded
+        )
 
     def finish(self, pending: Any) -> Detections:
         """Return the instances, best first, without those that were found twice."""
-        n_frames, candidates, results = pending
-        n_nodes = self.closer.head.n_outputs["confmaps"]
-        parts = [np.zeros((0, n_nodes, 2), np.float32)], [np.zeros((0, n_nodes), np.float32)]
-        for points, scores, count in results:
-            parts[0].append(np.asarray(points)[:count])
-            parts[1].append(np.asarray(scores)[:count])
-        points, point_scores = (np.concatenate(part) for part in parts)  # (N, K, 2), (N, K)
+        (n_frames, height, width), candidates, results = pending
+        points, point_scores, likely = self._collect(results)
+        points = to_frame(points, 1.0, height, width)
         scores = np.clip(candidates.score, 0, 1) * np.clip(point_scores, 0, 1).mean(axis=1)
         kept = [
             self._choose(np.flatnonzero(candidates.frame == number), points, point_scores, scores)
             for number in range(n_frames)
         ]
-        return _pad_frames(kept, points, point_scores, scores)
+        classes, class_scores = self._name(kept, likely)
+        return Detections(
+            _pad_frames(kept, points, np.nan),
+            _pad_frames(kept, point_scores, np.nan),
+            _pad_frames(kept, scores, np.nan),
+            _pad_frames(kept, classes, NO_CLASS),
+            _pad_frames(kept, class_scores, np.nan),
+            candidates.crowded,
+        )
+
+    def _name(
+        self, kept: list[NDArray[np.intp]], likely: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return identities (N,) and their probabilities of the rows kept in each frame."""
+        classes = np.full(len(likely), NO_CLASS, np.int32)
+        for rows in kept:
+            classes[rows] = assign_classes(likely[rows], self.config.min_class_probability)
+        named = np.flatnonzero(classes != NO_CLASS)
+        scores = np.full(len(likely), np.nan, np.float32)
+        scores[named] = likely[named, classes[named]]
+        return classes, scores
+
+    def _collect(self, results: list[tuple[Any, Any, Any, int]]) -> list[NDArray[np.float32]]:
+        """Return points (N, K, 2), confidences (N, K) and class probabilities (N, C)."""
+        n_nodes = self.closer.head.n_outputs["confmaps"]
+        n_classes = len(self.closer.config.classes)
+        shapes = (0, n_nodes, 2), (0, n_nodes), (0, n_classes)
+        return [
+            np.concatenate(
+                [np.zeros(shape, np.float32)]
+                + [np.asarray(result[part])[: result[-1]] for result in results]
+            )
+            for part, shape in enumerate(shapes)
+        ]
 
     def _choose(
         self,
@@ -167,18 +217,10 @@ def suppress_duplicates(xy: NDArray[np.floating]) -> NDArray[np.bool_]:
     return keep
 
 
-def _pad_frames(
-    kept: list[NDArray[np.intp]],
-    points: NDArray[np.float32],
-    point_scores: NDArray[np.float32],
-    scores: NDArray[np.float32],
-) -> Detections:
-    """Arrange rows by frame; NaN fills up."""
+def _pad_frames(kept: list[NDArray[np.intp]], values: NDArray[Any], padding: float) -> NDArray[Any]:
+    """Arrange rows (N, ...) by frame, (B, I, ...); `padding` fills up."""
     shape = len(kept), max((len(rows) for rows in kept), default=0)
-    arranged = []
-    for values in (points, point_scores, scores):
-        target = np.full((*shape, *values.shape[1:]), np.nan, np.float32)
-        for frame, rows in enumerate(kept):
-            target[frame, : len(rows)] = values[rows]
-        arranged.append(target)
-    return Detections(*arranged)
+    arranged = np.full((*shape, *values.shape[1:]), padding, values.dtype)
+    for frame, rows in enumerate(kept):
+        arranged[frame, : len(rows)] = values[rows]
+    return arranged

@@ -31,12 +31,14 @@ class CenteredInstanceHead(SingleInstanceHead):
         If the skeleton lacks the anchor node of the configuration.
     """
 
+    name = "centered_instance"
+
     def __init__(self, config: ModelConfig, skeleton: Skeleton) -> None:
         super().__init__(config, skeleton)
         if not config.crop_px:
             raise ConfigError(
                 "Expected a crop size for a network that looks at one animal at a time; "
                 "received crop_px 0. Set it to somewhat more than the animal's length: "
-                "--set networks.centered_instance.crop_px=160"
+                f"--set networks.{self.name}.crop_px=160"
             )
         self.anchor = anchor_index(config, skeleton)

@@ -10,13 +10,14 @@ import numpy as np
 from napari_animalpose.config import ModelConfig
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.nn.geometry import from_map
+from napari_animalpose.nn.heads import Head
 from napari_animalpose.nn.models.losses import weighted_squared_error
 from napari_animalpose.nn.peaks import local_peaks
 from napari_animalpose.nn.targets import confidence_maps
 
 __all__ = ["MAX_CENTROIDS", "CentroidHead", "anchor_index", "locate_anchors"]
 
-MAX_CENTROIDS = 64  # slots for animals in a frame, of fixed number as graphs demand
+MAX_CENTROIDS = 64  # slots for animals in a frame; `GrowingPeaks` makes more where needed
 FLOOR = 0.05  # lower peaks are never looked at; `PredictConfig.peak_threshold` is above it
 
 
@@ -59,7 +60,7 @@ def locate_anchors(xy: Any, anchor: int | None, xp: Any = np) -> Any:
     return xp.where(known[..., anchor, :], xy[..., anchor, :], middle)
 
 
-class CentroidHead:
+class CentroidHead(Head):
     """Finds all animals of a frame as one point each.
 
     Parameters
@@ -82,7 +83,9 @@ class CentroidHead:
         """Channels of each output map by name."""
         return {"centroids": 1}
 
-    def targets(self, xy: Any, height: int, width: int) -> dict[str, Any]:
+    def targets(
+        self, xy: Any, height: int, width: int, classes: Any | None = None
+    ) -> dict[str, Any]:
         """Return one map (B, h, w, 1) with a bump on every animal of (B, I, K, 2)."""
         places = locate_anchors(xy, self.anchor, keras.ops)[..., None, :]  # (B, I, 1, 2)
         stride, sigma = self.config.output_stride, self.config.sigma_px
@@ -97,8 +100,14 @@ class CentroidHead:
 
         P is `MAX_CENTROIDS`; free slots have NaN points and confidence 0.
         """
-        cells, values = local_peaks(
-            outputs["centroids"], FLOOR, MAX_CENTROIDS, refinement, xp=keras.ops
-        )
-        points = from_map(cells, self.config.output_stride)  # (B, 1, P, 2)
+        points, values = self.find_places(outputs, MAX_CENTROIDS, refinement)
         return points[:, 0, :, None], values[:, 0, :, None]
+
+    def find_places(
+        self, outputs: dict[str, Any], max_places: int, refinement: str
+    ) -> tuple[Any, Any]:
+        """Return points (B, 1, P, 2) in input px and confidences (B, 1, P), highest first."""
+        cells, values = local_peaks(
+            outputs["centroids"], FLOOR, max_places, refinement, xp=keras.ops
+        )
+        return from_map(cells, self.config.output_stride), values

@@ -9,6 +9,7 @@ import keras
 from napari_animalpose.config import ModelConfig
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.nn.geometry import from_map
+from napari_animalpose.nn.heads import Head
 from napari_animalpose.nn.models.losses import weighted_squared_error
 from napari_animalpose.nn.peaks import global_peaks
 from napari_animalpose.nn.targets import confidence_maps
@@ -16,7 +17,7 @@ from napari_animalpose.nn.targets import confidence_maps
 __all__ = ["SingleInstanceHead"]
 
 
-class SingleInstanceHead:
+class SingleInstanceHead(Head):
     """Finds one animal in a frame: K maps, one global peak in each.
 
     Parameters
@@ -35,7 +36,9 @@ class SingleInstanceHead:
         """Channels of each output map by name."""
         return {"confmaps": self.n_nodes}
 
-    def targets(self, xy: Any, height: int, width: int) -> dict[str, Any]:
+    def targets(
+        self, xy: Any, height: int, width: int, classes: Any | None = None
+    ) -> dict[str, Any]:
         """Return confidence maps (B, h, w, K) for points (B, I, K, 2)."""
         stride, sigma = self.config.output_stride, self.config.sigma_px
         return {"confmaps": confidence_maps(xy, height, width, stride, sigma, xp=keras.ops)}

@@ -1,0 +1,166 @@
+"""What a training goes on from: a run folder, or models of SLEAP."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, Protocol
+
+from napari_animalpose.config import ModelConfig, RunConfig
+from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.errors import ConfigError, DataError
+from napari_animalpose.io.runs import RunFolder
+from napari_animalpose.nn.autoconfig import LabelMeasures, choose_config
+from napari_animalpose.nn.backbones import backbone_options
+
+if TYPE_CHECKING:
+    from napari_animalpose.nn.legacy.composition import Composition
+
+__all__ = ["Start", "name_start", "open_start"]
+
+FilePath = str | PathLike[str]
+GENTLER = 4  # the learning rate is so many times lower where there is something to unlearn
+
+
+class Start(Protocol):
+    """Networks that have learned something already."""
+
+    def configure(self, measures: LabelMeasures, preset: str) -> tuple[RunConfig, tuple[str, ...]]:
+        """Return the configuration to go on with, and sentences about it."""
+        ...
+
+    def check_skeleton(self, skeleton: Skeleton) -> None:
+        """Refuse labels that the networks cannot go on with."""
+        ...
+
+    def restore(self, trainer: Any, name: str) -> None:
+        """Give the network of a `nn.training.Trainer` what it has learned."""
+        ...
+
+
+def name_start(resume: FilePath | Sequence[FilePath] | None) -> str | list[str] | None:
+    """Return what was named as plain data, for the records of a run."""
+    if resume is None or isinstance(resume, str | PathLike):
+        return None if resume is None else fspath(resume)
+    return [fspath(path) for path in resume]
+
+
+def open_start(resume: FilePath | Sequence[FilePath]) -> Start:
+    """Open a run folder, or models of SLEAP that work together.
+
+    Raises
+    ------
+    ModelError
+        If there is neither, or it is damaged.
+    ConfigError
+        If what is named does not go together.
+    """
+    from napari_animalpose.nn.legacy import is_sleap_model
+
+    paths = [resume] if isinstance(resume, str | PathLike) else list(resume)
+    from_sleap = [path for path in paths if is_sleap_model(path)]
+    if paths and len(from_sleap) == len(paths):
+        return _SleapStart(paths)
+    if len(paths) != 1:
+        raise ConfigError(
+            f"Expected one run folder, or models of SLEAP, to go on with; received {len(paths)} "
+            f"paths of which {len(from_sleap)} are models of SLEAP. A run holds all its networks."
+        )
+    return _RunStart(RunFolder(paths[0]))
+
+
+class _RunStart:
+    """A run folder: the same networks, weights and optimizers."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def configure(self, measures: LabelMeasures, preset: str) -> tuple[RunConfig, tuple[str, ...]]:
+        return self.folder.read_config(), ()
+
+    def check_skeleton(self, skeleton: Skeleton) -> None:
+        nodes = self.folder.read_skeleton().nodes
+        if nodes != skeleton.nodes:
+            raise DataError(
+                f"Expected labels with the nodes {', '.join(nodes)} of the run to go on with; "
+                f"received {', '.join(skeleton.nodes)}. Train from the start instead."
+            )
+
+    def restore(self, trainer: Any, name: str) -> None:
+        from napari_animalpose.nn.training import Checkpoint
+
+        shapes = [weight.shape for weight in trainer.network.weights]
+        weights = self.folder.read_weights(name, shapes)
+        trainer.restore(Checkpoint(weights, *self.folder.read_state(name)))
+
+
+class _SleapStart:
+    """Models of SLEAP: their networks and weights, trained on in our way.
+
+    The skeleton may be another one: maps of nodes that the models do not know are learned
+    from the start.
+    """
+
+    def __init__(self, paths: Sequence[FilePath]) -> None:
+        from napari_animalpose.nn.legacy.composition import compose
+        from napari_animalpose.nn.legacy.loading import load_sleap_models
+
+        self.composition: Composition = compose(
+            [model for path in paths for model in load_sleap_models(path)]
+        )
+        self.skeleton = Skeleton(())
+
+    def configure(self, measures: LabelMeasures, preset: str) -> tuple[RunConfig, tuple[str, ...]]:
+        """Return the networks of the models, and all else as it suits the labels."""
+        from napari_animalpose.nn.legacy.start import adapt_config
+
+        choice = choose_config(measures, preset, self.composition.pipeline)
+        chosen = choice.config
+        networks = dict(chosen.networks)
+        for name, model in self.composition.models.items():
+            networks[name] = adapt_config(model, networks[name])
+        anchor = next((m.anchor for m in networks.values() if m.anchor), "")
+        training = chosen.train.replace(
+            learning_rate=chosen.train.learning_rate / GENTLER,
+            window_px=_adapt_window(chosen, networks),
+        )
+        config = chosen.replace(
+            networks={name: model.replace(anchor=anchor) for name, model in networks.items()},
+            train=training,
+        )
+        reasons = [
+            f"The network {name} is that of {model.path}: {len(model.network.graph.layers)} "
+            f"layers, input scale {model.description.input_scale:g}."
+            for name, model in self.composition.models.items()
+        ]
+        reasons.append(
+            f"Learning rate {training.learning_rate:g}, a quarter of the usual: the networks "
+            "have learned before."
+        )
+        return config, tuple(reasons)
+
+    def check_skeleton(self, skeleton: Skeleton) -> None:
+        """Take note of the nodes; none of them has to be known to the models."""
+        self.skeleton = skeleton
+
+    def restore(self, trainer: Any, name: str) -> None:
+        from napari_animalpose.nn.legacy.start import transfer_weights
+        from napari_animalpose.nn.training import Checkpoint
+
+        model = self.composition.models.get(name)
+        if model is None:
+            trainer.start_from_file()
+            return
+        transfer_weights(trainer.network, model, self.skeleton)
+        trainer.restore(Checkpoint(trainer.network.get_weights()))
+
+
+def _adapt_window(chosen: RunConfig, networks: dict[str, ModelConfig]) -> int:
+    """Return the side of training windows that shows as much of the frame as was chosen."""
+    if not chosen.train.window_px:
+        return 0
+    name = next(iter(networks))
+    stride = math.lcm(*(backbone_options(model).max_stride for model in networks.values()))
+    ratio = networks[name].input_scale / chosen.networks[name].input_scale
+    return math.ceil(chosen.train.window_px * ratio / stride) * stride
