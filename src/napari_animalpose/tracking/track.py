@@ -74,7 +74,7 @@ def track_poses(
     """
     config = config or TrackConfig()
     if not len(poses):
-        return poses.copy()
+        return poses.replace(track_names=())
     anchored = poses.is_label & (poses.track >= 0) & (config.user_tracks == "anchor")
     keys = (poses.video.astype(np.int64) << 32) | poses.frame
     frame_keys, starts = np.unique(keys, return_index=True)
