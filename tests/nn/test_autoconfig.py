@@ -10,11 +10,11 @@ from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import ConfigError, DataError
 from napari_animalpose.nn.autoconfig import (
     PRESETS,
-    SMALLEST_ANIMAL_PX,
     LabelMeasures,
     choose_config,
     measure_labels,
 )
+from napari_animalpose.nn.autoconfig.models import SMALLEST_ANIMAL_PX
 from napari_animalpose.nn.backbones import backbone_options, model_receptive_field
 
 # A cross of 30 by 40 px: its bounding box has a diagonal of exactly 50.
