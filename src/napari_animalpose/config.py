@@ -346,8 +346,9 @@ class PredictConfig(Config):
     min_points : int
         Animals that are joined from fewer points are left out.
     min_mean_confidence : float
-        Animals whose joined points have a lower mean confidence are left out: one faint
-        point of an animal is likely, an animal of faint points is not.
+        Animals whose points (those that are not missing) have a lower mean confidence are
+        left out: one faint point of an animal is likely, an animal of faint points is not.
+        For the pipelines that find points first: single and bottom-up.
     min_class_probability : float
         An animal is given an identity only where it has at least this probability, and
         is left without one otherwise.
