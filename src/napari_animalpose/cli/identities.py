@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_animalpose.cli.arguments import add_videos, open_project
 from napari_animalpose.cli.console import print_table, say, show_progress
 from napari_animalpose.jobs import stop_on_interrupt
@@ -138,7 +140,7 @@ def run_errors(options: argparse.Namespace) -> dict[str, Any]:
     names = [video.source for video in project.videos]
     several = len(names) > 1
     rows = []
-    for record in findings.select(slice(SHOWN)).to_records():
+    for record in findings.select(np.arange(min(SHOWN, len(findings)))).to_records():
         place = f"{record['video']}:{record['frame']}" if several else str(record["frame"])
         rows.append([place, record["kind"], f"{record['severity']:.2f}", record["text"]])
     if rows:

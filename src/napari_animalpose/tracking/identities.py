@@ -142,7 +142,7 @@ class IdentityBook:
         near = lengths <= NEAR_LENGTHS
         near &= tracks["last"][lost][None] < tracks["first"][ready][:, None]
         namings, left = self._take_over(ready, lost, np.where(near, cost, np.inf))
-        n_new = int(min(np.count_nonzero(left), self.n_left))
+        n_new = int(min(float(np.count_nonzero(left)), self.n_left))
         for row in ready[left][:n_new]:
             namings.append(self._give(row, self.n_identities, int(tracks["first"][row])))
             self.n_identities += 1
