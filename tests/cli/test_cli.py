@@ -97,6 +97,7 @@ def test_figures_of_every_step(tiny_labels, tiny_run, tmp_path, capfd):
     poses = tmp_path / "poses.slp"
     predicted = ask(
         "predict", tiny_labels, "-m", tiny_run.path, "-o", poses, "--peak-threshold", 0,
+        "--set", "min_mean_confidence=0",
         "--frames", "0-9",
     )  # fmt: skip
     assert (predicted["n_frames"], predicted["files"]) == (10, [str(poses)])

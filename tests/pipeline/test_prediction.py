@@ -16,7 +16,9 @@ from napari_animalpose.jobs import Log, Progress, StopRequest
 from napari_animalpose.pipeline import load_predictor, predict, prediction, read
 from napari_animalpose.pipeline.prediction import predicted_frames
 
-ALL_POINTS = PredictConfig(peak_threshold=0.0, precision="float32", batch_size=4)
+ALL_POINTS = PredictConfig(
+    peak_threshold=0.0, min_mean_confidence=0.0, precision="float32", batch_size=4
+)
 
 
 def test_a_video_gets_one_instance_a_frame(tiny_run, tiny_labels):

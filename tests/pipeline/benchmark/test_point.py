@@ -23,7 +23,14 @@ def point(tiny_labels, tiny_run):
     train = tuple((0, frame) for frame in range(0, 16, 2))
     test = tuple((0, frame) for frame in range(16, 24, 2))
     content = source.describe(source.open(), train + test)
-    return Point(source, content, train, test, tiny_run.config, PredictConfig(peak_threshold=0))
+    return Point(
+        source,
+        content,
+        train,
+        test,
+        tiny_run.config,
+        PredictConfig(peak_threshold=0, min_mean_confidence=0),
+    )
 
 
 def test_the_key_changes_with_everything_that_matters(point):
