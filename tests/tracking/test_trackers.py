@@ -155,6 +155,26 @@ def test_a_lost_animal_that_starts_a_tracklet_is_recognised_afterwards():
     assert [step.named for step in steps if step.named] == [((1, 0, 8),)]
 
 
+def test_a_newcomer_near_a_lost_animal_is_that_animal_and_a_far_one_is_not():
+    options = {"confirm_frames": 2, "motion_fraction": 0.04, "gate_spreads": 5.0}
+    length = np.hypot(40.0, 12.0)  # of the box around the body
+    for lengths, expected in ((1.9, [-1, 0, 0]), (2.1, [-1, 1, 1])):
+        tracker = make(**options)
+        for _ in range(8):
+            update(tracker, at((100, 100)))
+        jumped = at((100 + lengths * length, 100))
+        assert [update(tracker, jumped)[0] for _ in range(3)] == expected
+
+
+def test_a_newcomer_does_not_take_the_identity_of_an_animal_beside_it():
+    tracker = make(confirm_frames=2, motion_fraction=0.04, gate_spreads=5.0)
+    for _ in range(8):
+        update(tracker, at((100, 100)))
+    update(tracker, at((100, 100), (160, 100)))  # a second one comes while the first is there
+    assert update(tracker, at((160, 100))) == [1]
+    assert update(tracker, at((160, 100), (100, 100))) == [1, 0]
+
+
 @every_tracker
 def test_the_surest_start_the_tracks_where_animals_are_limited(name):
     tracker = make(name, max_animals=2)
