@@ -3,6 +3,7 @@
 A pipeline function takes the keyword arguments ``on_event`` (called with every `Event`)
 and ``should_stop`` (returns a `StopRequest`). `run` starts such a function in a child;
 the command line calls the same function in its own process, under `stop_on_interrupt`.
+A `Worker` is a child that stays and answers requests.
 """
 
 from napari_animalpose.jobs.events import (
@@ -20,6 +21,7 @@ from napari_animalpose.jobs.events import (
     stop_on_interrupt,
 )
 from napari_animalpose.jobs.job import Job, run
+from napari_animalpose.jobs.worker import Superseded, Ticket, Worker
 
 __all__ = [
     "Cancelled",
@@ -32,6 +34,9 @@ __all__ = [
     "Progress",
     "Result",
     "StopRequest",
+    "Superseded",
+    "Ticket",
+    "Worker",
     "ignore_event",
     "never_stop",
     "run",

@@ -1,7 +1,7 @@
 """The child's side: read the request, run the function, send events, obey and never orphan.
 
-The request comes through standard input, after it single bytes that ask to stop; its end
-means that the parent is gone. Events leave through what was standard output, which is
+The request comes through standard input, after it single bytes that ask to stop and the
+questions to a worker; its end means that the parent is gone. Events leave through what was standard output, which is
 then joined to standard error so that nothing printed can disturb them.
 """
 
@@ -12,27 +12,29 @@ import pickle
 import signal
 import threading
 import time
+from queue import SimpleQueue
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from napari_animalpose.errors import CancelledError
 from napari_animalpose.jobs.events import Cancelled, Event, Result, StopRequest
 from napari_animalpose.jobs.failures import explain_exception, explain_exit
 from napari_animalpose.jobs.wire import (
     CANCEL,
+    QUESTION,
     STOP_EARLY,
     read_exactly,
     read_message,
     write_message,
 )
 
-__all__ = ["main"]
+__all__ = ["TerminatedError", "main"]
 
 _PARENT_CHECK_S = 1.0
 _REQUESTS = {STOP_EARLY: StopRequest.STOP_EARLY, CANCEL: StopRequest.CANCEL}
 
 
-class _TerminatedError(CancelledError):
+class TerminatedError(CancelledError):
     """Raised in the main thread by SIGTERM."""
 
 
@@ -61,6 +63,7 @@ class _Orders:
 
     def __init__(self, descriptor: int) -> None:
         self.request = StopRequest.NONE
+        self.questions: SimpleQueue[bytes | None] = SimpleQueue()  # None: no more will come
         self._descriptor = descriptor
         self._parent = os.getppid()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -72,7 +75,11 @@ class _Orders:
 
     def _listen(self) -> None:
         while (byte := read_exactly(self._descriptor, 1)) is not None:
+            if byte == QUESTION:
+                self.questions.put(read_message(self._descriptor))
+                continue
             self.request = max(self.request, _REQUESTS[byte])
+            self.questions.put(None)
         _end_with_children()
 
     def _watch_parent(self) -> None:
@@ -103,10 +110,12 @@ def main(nice: int) -> None:
 def _run(request: bytes, sender: _Sender, orders: _Orders) -> Event:
     """Return the last event: of a result, of a failure, or of having been cancelled."""
     try:
-        function, args, kwargs = pickle.loads(request)
-        value = function(*args, on_event=sender, should_stop=orders, **kwargs)
+        function, args, kwargs, converses = pickle.loads(request)
+        channel: dict[str, Any] = {"on_event": sender}
+        channel |= {"questions": orders.questions} if converses else {"should_stop": orders}
+        value = function(*args, **channel, **kwargs)
         last: Event = Result(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
-    except _TerminatedError:
+    except TerminatedError:
         last = explain_exit(-signal.SIGTERM, "")
     except CancelledError:
         last = Cancelled()
@@ -126,7 +135,7 @@ def _replace_standard_streams() -> None:
 def _raise_terminated(number: int, frame: FrameType | None) -> NoReturn:
     """Let `finally` blocks remove half-written files before the process is killed."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise _TerminatedError
+    raise TerminatedError
 
 
 def _end_with_children() -> NoReturn:

@@ -16,9 +16,17 @@ from typing import IO, Any, TypeAlias
 from napari_animalpose.errors import CancelledError, JobError
 from napari_animalpose.jobs.events import Cancelled, Event, Failed, Preview, Result
 from napari_animalpose.jobs.failures import explain_exception, explain_exit
-from napari_animalpose.jobs.wire import CANCEL, STOP_EARLY, read_message, write_bytes, write_message
+from napari_animalpose.jobs.wire import (
+    CANCEL,
+    QUESTION,
+    STOP_EARLY,
+    frame_message,
+    read_message,
+    write_bytes,
+    write_message,
+)
 
-__all__ = ["Job", "run"]
+__all__ = ["Job", "run", "start_job"]
 
 Outcome: TypeAlias = Result | Failed | Cancelled
 
@@ -65,13 +73,42 @@ def run(
     pickle.PicklingError, TypeError, AttributeError
         If an argument cannot be pickled.
     """
+    return start_job(function, args, kwargs, env or {}, nice)
+
+
+def start_job(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    env: Mapping[str, str],
+    nice: int,
+    importable: tuple[Callable[..., Any], ...] = (),
+    converses: bool = False,
+) -> Job:
+    """Start a child as `run` does.
+
+    Parameters
+    ----------
+    function, args, kwargs, env, nice
+        As for `run`.
+    importable : tuple of callable
+        Functions among the arguments that the child calls; checked as `function` is.
+    converses : bool
+        Call the function with ``questions``, a queue of the messages of `Job.put_question`
+        and of None for the order to end, in place of ``should_stop``.
+    """
+    for called in (function, *importable):
+        _check_importable(called)
+    request = pickle.dumps((function, args, dict(kwargs), converses), pickle.HIGHEST_PROTOCOL)
+    return Job(_start_child(env, nice), request)
+
+
+def _check_importable(function: Callable[..., Any]) -> None:
     if getattr(function, "__module__", None) == "__main__":
         raise ValueError(
             f"Expected a function of an importable module; received {function!r} of the main "
             "program. Move it into a module of its own."
         )
-    request = pickle.dumps((function, args, kwargs), pickle.HIGHEST_PROTOCOL)
-    return Job(_start_child(env or {}, nice), request)
 
 
 class Job:
@@ -156,6 +193,10 @@ class Job:
     def stop(self) -> None:
         """Ask the function to finish early and return the best that it has."""
         self._orders.put(STOP_EARLY)
+
+    def put_question(self, payload: bytes) -> None:
+        """Send a message to a function that was started to converse; see `start_job`."""
+        self._orders.put(QUESTION + frame_message(payload))
 
     def cancel(self) -> None:
         """Stop within two seconds and keep nothing, whether or not the function listens.

@@ -5,9 +5,19 @@ from __future__ import annotations
 import os
 import struct
 
-__all__ = ["CANCEL", "STOP_EARLY", "read_exactly", "read_message", "write_bytes", "write_message"]
+__all__ = [
+    "CANCEL",
+    "QUESTION",
+    "STOP_EARLY",
+    "frame_message",
+    "read_exactly",
+    "read_message",
+    "write_bytes",
+    "write_message",
+]
 
-STOP_EARLY, CANCEL = b"S", b"C"  # what the parent writes to the child after the request
+# What the parent writes to the child after the request; a message follows a question.
+STOP_EARLY, CANCEL, QUESTION = b"S", b"C", b"Q"
 _LENGTH = struct.Struct("<Q")
 
 
@@ -15,6 +25,11 @@ def write_message(descriptor: int, payload: bytes) -> None:
     """Write one message whole; blocks until the other side has room for it."""
     write_bytes(descriptor, _LENGTH.pack(len(payload)))
     write_bytes(descriptor, payload)
+
+
+def frame_message(payload: bytes) -> bytes:
+    """Return what `write_message` writes."""
+    return _LENGTH.pack(len(payload)) + payload
 
 
 def read_message(descriptor: int) -> bytes | None:
