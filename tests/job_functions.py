@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from napari_animalpose.errors import CancelledError, DataError
-from napari_animalpose.jobs import Log, Metric, Preview, Progress, StopRequest
+from napari_animalpose.jobs import Log, Metric, Part, Preview, Progress, StopRequest
 
 
 def add(a, b, *, on_event, should_stop):
@@ -72,6 +72,13 @@ def exit_politely(*, on_event, should_stop):
 def kill_self(number, *, on_event, should_stop):
     on_event(Metric(0, {"loss": 1.0}))
     os.kill(os.getpid(), number)
+    time.sleep(60)
+
+
+def finish_pieces_and_die(n, *, on_event, should_stop):
+    for number in range(n):
+        on_event(Part("piece", number))
+    os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)
 
 
@@ -141,6 +148,7 @@ def flood(n, *, on_event, should_stop):
         on_event(Metric(step, {"loss": step / 2}))
         if step % 100 == 0:
             on_event(Preview("frame", {"image": bytes(100_000), "step": step}))
+            on_event(Part("piece", step))
     return n
 
 

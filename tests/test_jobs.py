@@ -20,6 +20,7 @@ from napari_animalpose.jobs import (
     Failed,
     Log,
     Metric,
+    Part,
     Preview,
     Progress,
     Result,
@@ -119,7 +120,14 @@ def test_a_flood_loses_no_metric_and_only_overtaken_previews():
     metrics = [event for event in events if isinstance(event, Metric)]
     assert metrics == [Metric(step, {"loss": step / 2}) for step in range(10_000)]
     assert [e.arrays["step"] for e in events if isinstance(e, Preview)] == [9900]
+    assert [e.value for e in events if isinstance(e, Part)] == list(range(0, 10_000, 100))
     assert events[-1] == Result(10_000)
+
+
+def test_what_was_finished_before_the_child_was_killed_has_come():
+    *parts, last = jobs.run(functions.finish_pieces_and_die, 50).events(WAIT_S)
+    assert parts == [Part("piece", number) for number in range(50)]
+    assert last.kind == "SIGKILL"
 
 
 def test_events_of_several_threads_stay_whole_and_in_order():

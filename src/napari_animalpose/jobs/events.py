@@ -16,6 +16,7 @@ __all__ = [
     "Failed",
     "Log",
     "Metric",
+    "Part",
     "Preview",
     "Progress",
     "Result",
@@ -48,6 +49,8 @@ class Progress:
         Units a second.
     eta_s : float, optional
         Seconds left.
+    whole_eta_s : float, optional
+        Seconds left of the whole work, where this stage is one of several.
     """
 
     stage: str
@@ -55,14 +58,16 @@ class Progress:
     total: float | None
     rate: float | None = None
     eta_s: float | None = None
+    whole_eta_s: float | None = None
 
 
 @dataclass(frozen=True)
 class Metric:
-    """Figures at one step, such as losses after an epoch."""
+    """Figures at one step, such as losses after an epoch; `source` says whose they are."""
 
     step: int
     values: Mapping[str, float]
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,24 @@ class Preview:
 
     name: str
     arrays: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of the result that is finished, or a fact to show at once; never left out.
+
+    What has come stays with the reader, whatever happens to the work afterwards.
+
+    Parameters
+    ----------
+    name : str
+        What it is; the function says which names it uses.
+    value : object
+        Anything that can be pickled.
+    """
+
+    name: str
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -112,7 +135,7 @@ class Cancelled:
     """The last event of work that was cancelled."""
 
 
-Event: TypeAlias = Progress | Metric | Preview | Log | Result | Failed | Cancelled
+Event: TypeAlias = Progress | Metric | Preview | Part | Log | Result | Failed | Cancelled
 
 
 def ignore_event(event: Event) -> None:
