@@ -1,0 +1,1 @@
+"""The window: one dock a file, over one session for each viewer."""
