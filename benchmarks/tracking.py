@@ -1,42 +1,55 @@
-"""How well every tracker keeps animals apart, how fast it is, and what it remembers.
+"""How well every tracker keeps animals apart, and how fast it is.
 
 Takes the exact poses of the sample, makes them as bad as those of a network (jitter,
 missing points and animals, false detections, animals that touch found as one), tracks
 them and compares with the true identities:
 
-    python benchmarks/tracking.py --animals 2 5 10 20 --frames 1500 --every 1 4
-    python benchmarks/tracking.py --trackers window flow kalman
-    python benchmarks/tracking.py --memory 1000000
+    python benchmarks/tracking.py --animals 2 5 10 20 --frames 800 --every 1 4 --out rows.jsonl
+    python benchmarks/tracking.py --trackers window kalman flow
 
 `simple` is the plain window of SLEAP with its defaults: the last five frames (or, with a
 known number of animals, the last five poses of each), the mean of exp(-d^2) over points,
 optimal assignment, no motion, no gate. `oracle` gives every instance the identity of the
-true animal that it is most like: no tracker can do better.
+true animal that it is most like: no tracker can do better. `+ stitching` is the second
+pass. With --out, rows that the file has already are not computed again.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
+import json
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import cache
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from napari_animalpose.config import TrackConfig
+from napari_animalpose.config import StitchConfig, TrackConfig
 from napari_animalpose.data.oks import compute_oks
 from napari_animalpose.data.poses import Origin, Poses
+from napari_animalpose.io.video import ArrayVideo
 from napari_animalpose.sample import make_sample
 from napari_animalpose.tracking.base import TRACKERS, Instances, Tracker
-from napari_animalpose.tracking.metrics import TrackEvaluation, evaluate_tracks
+from napari_animalpose.tracking.metrics import evaluate_tracks
+from napari_animalpose.tracking.stitching import refine_tracks
 from napari_animalpose.tracking.track import track_poses
 
 JITTER_PX = 1.5  # standard deviation along one axis
 LOST_ANIMALS, LOST_POINTS = 0.04, 0.05
 FALSE_ANIMALS = 0.03  # for each true one
 MERGE_PROBABILITY, MERGE_DISTANCE = 0.5, 0.25  # of a body length between the centroids
+
+SHARES = ("hota", "assa", "deta", "idf1", "mota")
+FIGURES = (*SHARES, "n_switches", "n_fragments", "n_predicted_tracks")
+TITLES = {
+    "hota": "HOTA", "assa": "AssA", "deta": "DetA", "idf1": "IDF1", "mota": "MOTA",
+    "n_switches": "switches", "n_fragments": "breaks", "n_predicted_tracks": "tracks",
+}  # fmt: skip
 
 
 def spoil(truth: Poses, seed: int = 0) -> Poses:
@@ -151,34 +164,68 @@ def label_truly(poses: Poses, truth: Poses) -> Poses:
     return poses.replace(track=np.concatenate(track), track_names=truth.track_names)
 
 
-def describe(name: str, result: TrackEvaluation) -> str:
-    return (
-        f"{name:24}{result.hota:8.3f}{result.assa:8.3f}{result.deta:8.3f}{result.idf1:8.3f}"
-        f"{result.mota:8.3f}{result.n_switches:9}{result.n_fragments:10}"
-        f"{result.n_predicted_tracks:8}"
-    )
+class Rows:
+    """Measured rows, kept in a file of JSON lines if there is one."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        lines = path.read_text().splitlines() if path and path.exists() else []
+        self._known = {tuple(row.pop("key")): row for row in map(json.loads, lines)}
+
+    def measure(
+        self, key: tuple[str | int, ...], track: Callable[[], Poses], truth: Poses
+    ) -> dict[str, float]:
+        """Return the figures of a key; track and compare with the truth if they are new."""
+        if key not in self._known:
+            result = evaluate_tracks(track(), truth)
+            row = {name: getattr(result, name) for name in FIGURES}
+            self._known[key] = row
+            if self._path:
+                with self._path.open("a") as file:
+                    file.write(json.dumps({"key": key, **row}) + "\n")
+        return self._known[key]
 
 
-def compare(
-    n_animals: int, n_frames: int, every: int, seed: int, trackers: list[str], exact: bool
-) -> None:
+def describe(name: str, row: dict[str, float]) -> str:
+    cells = (f"{row[f]:>9.3f}" if f in SHARES else f"{row[f]:>9}" for f in FIGURES)
+    return f"| {name:28} |" + " |".join(cells) + " |"
+
+
+def compare(n_animals: int, every: int, seed: int, options: argparse.Namespace, rows: Rows) -> None:
+    n_frames = options.frames
     sample = make_sample(n_frames=n_frames * every, n_animals=n_animals, seed=seed)
     truth = sample.poses.select(sample.poses.frame % every == 0)
+    truth = truth.replace(frame=truth.frame // every)
     spoiled = truth.replace(track=-1, track_names=(), origin=Origin.PREDICTED)
-    if not exact:
+    if not options.exact:
         spoiled = spoil(truth, seed)
-    print(f"\n{n_animals} animals, {n_frames} frames, every {every}. of 50 a second, seed {seed}")
-    columns = ("HOTA", "AssA", "DetA", "IDF1", "MOTA")
-    print(" " * 24 + "".join(f"{c:>8}" for c in columns) + " switches fragments  tracks")
-    print(describe("oracle", evaluate_tracks(label_truly(spoiled, truth), truth)))
+    video = cache(lambda: ArrayVideo(np.stack([sample.video[f * every] for f in range(n_frames)])))
+    case = (n_animals, n_frames, every, seed, int(options.exact))
+    print(f"\n{n_animals} animals, {n_frames} frames, every {every}. of 50 a second, seed {seed}\n")
+    print(f"| {'':28} |" + " |".join(f"{TITLES.get(f, f):>9}" for f in FIGURES) + " |")
+    print("|" + "---|" * (len(FIGURES) + 1))
+
+    def show(name: str, track: Callable[[], Poses]) -> None:
+        print(describe(name, rows.measure((*case, name), track, truth)), flush=True)
+
+    show("oracle", lambda: label_truly(spoiled, truth))
     for limit in (0, n_animals):
         known = "N known" if limit else "N unknown"
-        result = evaluate_tracks(track_simply(spoiled, limit), truth)
-        print(describe(f"simple, {known}", result))
-        for name in trackers:
+        show(f"simple, {known}", lambda limit=limit: track_simply(spoiled, limit))
+        for name in options.trackers:
             config = TrackConfig(tracker=name, max_animals=limit)
-            tracked = track_poses(spoiled, config, [sample.video])
-            print(describe(f"{name}, {known}", evaluate_tracks(tracked, truth)), flush=True)
+            videos = video if TRACKERS.get(name).needs_images else lambda: None
+            first = cache(
+                lambda config=config, videos=videos: track_poses(
+                    spoiled, config, [shown] if (shown := videos()) else None
+                )
+            )
+            show(f"{name}, {known}", first)
+            stitch = StitchConfig(max_animals=limit)
+            show(
+                f"{name} + stitching, {known}",
+                lambda first=first, stitch=stitch: refine_tracks(first(), stitch)[0],
+            )
 
 
 def make_frames(n_frames: int, n_animals: int, n_nodes: int = 13) -> list[Instances]:
@@ -212,35 +259,6 @@ def measure_speed(trackers: list[str], n_frames: int = 500, n_animals: int = 20)
         print(f"{name:24}{n_frames / best:8.0f} frames a second")
 
 
-def measure_memory(trackers: list[str], n_frames: int, n_animals: int = 4) -> None:
-    frames = make_frames(500, n_animals)
-    rng = np.random.default_rng(0)
-    print(f"\n{n_animals} animals and a false one in every frame, {n_frames} frames")
-    print(f"{'':24}{'kB after 1 %':>14}{'most kB after':>16}{'process, MB more':>18}")
-    for name in trackers:
-        if TRACKERS.get(name).needs_images:
-            continue
-        tracker = build(name, 0)
-        early = late = resident = 0
-        for number in range(n_frames):
-            xy = frames[number % len(frames)].xy
-            false = xy[:1] + rng.uniform(0, 4000, (1, 1, 2))
-            tracker.update(Instances(np.concatenate([xy, false])))
-            if number == n_frames // 100:
-                resident = resident_kb()
-            if number <= n_frames // 100:
-                early = max(early, tracker.nbytes)
-            else:
-                late = max(late, tracker.nbytes)
-        more = (resident_kb() - resident) / 1024
-        print(f"{name:24}{early / 1000:14.1f}{late / 1000:16.1f}{more:18.2f}", flush=True)
-
-
-def resident_kb() -> int:
-    """Largest memory of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--animals", type=int, nargs="+", default=[2, 10])
@@ -249,14 +267,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--trackers", nargs="+", default=["window", "kalman"])
     parser.add_argument("--exact", action="store_true", help="do not spoil the poses")
-    parser.add_argument("--memory", type=int, default=5000, help="frames of the memory test")
+    parser.add_argument("--out", type=Path, help="file of JSON lines to go on with")
+    parser.add_argument("--no-speed", action="store_true", help="leave out the speed")
     options = parser.parse_args()
-    measure_speed(options.trackers)
-    measure_memory(options.trackers, options.memory)
-    for count in options.animals:
-        for every in options.every:
-            for seed in options.seeds:
-                compare(count, options.frames, every, seed, options.trackers, options.exact)
+    if not options.no_speed:
+        measure_speed(options.trackers)
+    rows = Rows(options.out)
+    for count, every, seed in product(options.animals, options.every, options.seeds):
+        compare(count, every, seed, options, rows)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,16 @@ def test_culling_removes_duplicates_before_lower_scores():
     assert one.track.tolist() == [0]
 
 
+def test_culling_spares_what_was_followed_where_asked_to():
+    poses = table((0, 0, 0, 0.1), (0, -1, 50, 0.9), (0, 1, 0.2, 0.05), (0, -1, 100, 0.8))
+    followed, change = cull_instances(poses, 2, prefer_tracked=True)
+    assert followed.track.tolist() == [0, 1]  # even where one lies upon the other
+    assert change.rows.tolist() == [1, 3]
+    assert cull_instances(poses, 2)[0].track.tolist() == [-1, -1]
+    label = poses.replace(origin=[Origin.PREDICTED, Origin.USER, *[Origin.PREDICTED] * 2])
+    assert cull_instances(label, 2, prefer_tracked=True)[0].track.tolist() == [0, -1]
+
+
 def test_scores_of_points_decide_where_instances_have_none():
     poses = table((0, 0, 0, np.nan), (0, 1, 50, np.nan)).replace(
         point_score=[[0.2] * 4, [0.3, np.nan, 0.3, np.nan]]

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from napari_animalpose.errors import ConfigError
-from napari_animalpose.tracking.costs import COSTS, Pairs, combine_costs, find_centroids
+from napari_animalpose.tracking.costs import (
+    COSTS,
+    MISSING_COST,
+    Pairs,
+    combine_costs,
+    find_centroids,
+)
 
 SQUARE = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
 
@@ -44,11 +50,21 @@ def test_costs_tell_animals_apart_however_far_they_moved():
     assert np.exp(-(30.0**2)) == 0.0
 
 
-def test_missing_points_count_for_neither_cost():
+def test_missing_points_do_not_move_the_centroid_and_cost_what_they_cost():
     seen = move(SQUARE, 2.0, 0.0)
     seen[3] = np.nan
-    for name in ("oks", "centroid"):
-        assert cost(name, seen, SQUARE) == pytest.approx(np.log(1.5))
+    assert cost("centroid", seen, SQUARE) == pytest.approx(np.log(1.5))
+    assert cost("oks", seen, SQUARE) == pytest.approx((3 * np.log(1.5) + MISSING_COST) / 4)
+    # what nobody expected is not missed
+    assert cost("oks", SQUARE, seen) == pytest.approx(np.log(1.5))
+
+
+def test_a_part_in_its_place_is_less_like_an_animal_than_the_whole_of_it():
+    part = np.full_like(SQUARE, np.nan)
+    part[0] = SQUARE[0]
+    whole = move(SQUARE, 2.0, 2.0)
+    assert cost("oks", part, SQUARE) > cost("oks", whole, SQUARE)
+    assert np.isfinite(cost("oks", part, SQUARE))
 
 
 def test_without_a_shared_point_only_the_centroids_can_tell():

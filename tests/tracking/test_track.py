@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import pose_tables
 
-from napari_animalpose.config import TrackConfig
+from napari_animalpose.config import StitchConfig, TrackConfig
 from napari_animalpose.data.poses import Origin, Poses
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import CancelledError, DataError
 from napari_animalpose.jobs import StopRequest
 from napari_animalpose.sample import make_sample
 from napari_animalpose.tracking.metrics import evaluate_tracks
+from napari_animalpose.tracking.stitching import refine_tracks
 from napari_animalpose.tracking.track import track_poses
 
 SKELETON = Skeleton(("a", "b", "c"), ((0, 1), (1, 2)))
@@ -257,3 +258,16 @@ def test_courting_flies_are_never_confused(real_data, name, max_animals):
     config = TrackConfig(tracker=name, max_animals=max_animals, user_tracks="overwrite")
     result = evaluate_tracks(track_poses(truth, config), truth)
     assert (result.n_frames, result.n_switches, result.idf1) == (1000, 0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["window", "kalman"])
+def test_no_part_of_a_real_fly_is_taken_for_a_fly(real_data, name):
+    from napari_animalpose.io.labels import read_labels
+
+    poses = read_labels(real_data / "flies_centered" / "sleap_predictions.slp").poses
+    tracked = track_poses(poses, TrackConfig(tracker=name, max_animals=2))
+    refined, _ = refine_tracks(tracked, StitchConfig(max_animals=2))
+    assert np.bincount(refined.track).tolist() == [1100, 1100]
+    n_points = np.count_nonzero(~np.isnan(refined.xy[..., 0]), axis=1)
+    # in the last frame one of them was found in pieces only
+    assert n_points[refined.frame < 1099].min() > 8

@@ -1,5 +1,7 @@
 """What holds for every tracker, and what each of them is for."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -203,6 +205,16 @@ def test_appearance_outweighs_place():
         assert tracker.update(Instances(xy, classes=eye[::-1])).tolist() == expected
 
 
+@every_tracker
+def test_a_part_found_twice_does_not_take_the_place_of_the_whole(name):
+    tracker = make(name, max_animals=1)
+    update(tracker, at((100, 100)))
+    for frame in range(20):  # one leg lies exactly where it was; the animal has moved a little
+        both = at((100, 100), (102 + frame % 2, 102)).xy
+        both[0, 1:] = np.nan
+        assert update(tracker, Instances(both, np.array([0.9, 0.5]))) == [-1, 0]
+
+
 def test_unknown_classes_say_nothing():
     tracker = make(n_classes=2)
     xy = at((100, 100)).xy
@@ -290,6 +302,19 @@ def test_no_identity_twice_in_a_frame_and_never_too_many(
     for number in range(frame + 1):  # also after the fact
         here = [i for (t, f), i in seen.items() if f == number and t >= 0 and i >= 0]
         assert len(set(here)) == len(here)
+
+
+@every_tracker
+def test_what_a_tracker_holds_does_not_grow_with_the_frames(name):
+    tracker = make(name, max_animals=2, max_gap_frames=10)
+    rng = np.random.default_rng(0)
+    for frame in range(1, 3001):
+        places = [(100 + frame % 50, 100), (100, 400 - frame % 50), rng.uniform(900, 4000, 2)]
+        update(tracker, at(*places[: 2 if frame % 200 == 0 else 3]))
+        if frame == 200:
+            early = len(pickle.dumps(tracker))
+    assert tracker.identities.n_tracklets > 2000
+    assert len(pickle.dumps(tracker)) < early + 100  # numbers of more digits
 
 
 @pytest.mark.parametrize("max_animals", [0, 3])

@@ -97,6 +97,7 @@ def cull_instances(
     max_animals: int,
     *,
     min_oks: float = 0.8,
+    prefer_tracked: bool = False,
     change_labels: bool = False,
 ) -> tuple[Poses, Change]:
     """Leave at most `max_animals` instances in every frame.
@@ -111,6 +112,9 @@ def cull_instances(
         At least 1.
     min_oks : float
         See `remove_duplicates`.
+    prefer_tracked : bool
+        Before all these go those without a track: what a tracker followed is an animal,
+        whatever the score of a false one beside it.
     change_labels : bool
         Also remove labels. Without, a frame with more labels than animals keeps them all
         (and nothing else).
@@ -136,7 +140,8 @@ def cull_instances(
     part = poses.select(crowded)
     duplicate = _find_duplicates(part, min_oks, DUPLICATE_STDDEV, change_labels)
     # A label comes before all else, even where it lies on another one.
-    order = _best_first(part, np.arange(len(part)), duplicate & ~part.is_label)
+    last = np.where(part.is_label, 0, duplicate + 2 * (prefer_tracked & (part.track < 0)))
+    order = _best_first(part, np.arange(len(part)), last.astype(np.int32))
     group = keys[crowded][order]
     place = np.arange(len(order)) - np.searchsorted(group, group)
     lost = np.zeros(len(poses), np.bool_)

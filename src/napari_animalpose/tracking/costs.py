@@ -20,6 +20,9 @@ __all__ = ["COSTS", "Cost", "Pairs", "combine_costs", "find_centroids"]
 
 Floats = NDArray[np.float64]
 LEAST_SHARE = 0.02  # of an overlap or of an agreement: what "none at all" counts as
+# In nats: one point in seven of an animal is not found. Points where they are expected cost
+# 0.6 on average.
+MISSING_COST = 2.0
 
 
 @dataclass(frozen=True)
@@ -139,13 +142,17 @@ def combine_costs(pairs: Pairs, weights: Mapping[str, float]) -> Floats:
 
 @COSTS.register("oks")
 def cost_keypoints(pairs: Pairs) -> Floats:
-    """Mean over shared points of ``log(1 + d^2 / (2 spread^2))``.
+    """Mean over expected points of ``log(1 + d^2 / (2 spread^2))``.
 
     What OKS is for a Gaussian this is for a Student distribution of one degree of freedom:
     the same near 0, where ``-log OKS = d^2 / (2 spread^2)``, but it grows without bound as
-    a logarithm, so that one point far off does not outweigh all others.
+    a logarithm, so that one point far off does not outweigh all others. A point that is
+    expected and missing costs `MISSING_COST`: otherwise a leg by itself, exactly in its
+    place, would be a better animal than the whole one. NaN where no point is shared.
     """
-    return divide_where(np.log1p(pairs.ratio).sum(axis=1), pairs.n_shared)
+    n_missing = np.count_nonzero(~np.isnan(pairs.expected[..., 0]), axis=1) - pairs.n_shared
+    total = np.log1p(pairs.ratio).sum(axis=1) + MISSING_COST * n_missing
+    return divide_where(np.where(pairs.n_shared > 0, total, np.nan), pairs.n_shared + n_missing)
 
 
 @COSTS.register("centroid")

@@ -50,8 +50,8 @@ def refine_tracks(
     """Do all that follows a first pass of tracking.
 
     One identity a frame; with a known number of animals no more instances than that in a
-    frame; tracklets stitched; what then has no identity, or one for a few frames only,
-    removed.
+    frame, those with an identity first; tracklets stitched; what then has no identity, or
+    one for a few frames only, removed.
 
     Parameters
     ----------
@@ -72,7 +72,9 @@ def refine_tracks(
     poses, change = keep_one_identity(poses)
     changes = [change]
     if config.max_animals:
-        culled, change = cull_instances(poses, config.max_animals, min_oks=config.duplicate_oks)
+        culled, change = cull_instances(
+            poses, config.max_animals, min_oks=config.duplicate_oks, prefer_tracked=True
+        )
         looks = None if looks is None else np.delete(looks, change.rows, axis=0)
         poses = forget_emptied(poses, culled)
         changes.append(change)
