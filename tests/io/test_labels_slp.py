@@ -25,7 +25,7 @@ from strategies import pose_tables
 from napari_animalpose.data.poses import Origin, Poses, Visibility
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
-from napari_animalpose.errors import FileFormatError, OutputError
+from napari_animalpose.errors import FileFormatError, OutputError, VideoError
 from napari_animalpose.io.labels import read_labels, write_labels
 from napari_animalpose.io.sleapio import from_sleap
 from napari_animalpose.io.video import LazyVideo
@@ -348,7 +348,7 @@ def write_package(path: Path) -> None:
     skeleton = Skeleton(("a",))
     poses = Poses.from_arrays(skeleton, video=[0, 1, 1], frame=[5, 2, 9], xy=np.ones((3, 1, 2)))
     project = Project((lazy("a.mp4"), lazy("b.mp4")), poses)
-    write_labels(project, path)
+    write_labels(project, path, format="slp")
     with h5py.File(path, "a") as file:
         rows = [json.loads(row) for row in file["videos_json"][()]]
         numbers = {0: [5], 15: [2, 9]}
@@ -374,19 +374,20 @@ def write_package(path: Path) -> None:
         file["frames"][...] = table
 
 
-def test_package_keeps_its_images(tmp_path: Path) -> None:
+@pytest.mark.parametrize("format_name", ["slp", "pkg"])
+def test_package_keeps_its_images(tmp_path: Path, format_name: str) -> None:
     path, copy = tmp_path / "labels.pkg.slp", tmp_path / "copy.pkg.slp"
     write_package(path)
     project = read_labels(path)
     np.testing.assert_array_equal(project.poses.video, [0, 1, 1])
     assert project.videos[1][9][10, 20, 0] == 100
-    write_labels(project, copy)
+    write_labels(project, copy, format=format_name)
     before, after = sleap_io.load_slp(str(path)), sleap_io.load_slp(str(copy))
     for old, new in zip(before, after, strict=True):
         assert new.frame_idx == old.frame_idx
         np.testing.assert_array_equal(new.image, old.image)
     assert read_labels(copy).poses == project.poses
-    write_labels(project, path)  # over itself: the images come from the old file
+    write_labels(project, path, format=format_name)  # over itself: images of the old file
     np.testing.assert_array_equal(read_labels(path).videos[1][2], project.videos[1][2])
 
 
@@ -396,6 +397,8 @@ def test_package_without_its_file_says_so(tmp_path: Path) -> None:
     project = read_labels(path)
     path.unlink()
     with pytest.raises(FileFormatError, match=r"Expected the embedded images video0, video15"):
+        write_labels(project, tmp_path / "copy.slp")
+    with pytest.raises(VideoError, match=r"Expected the video '.*labels.pkg.slp'"):
         write_labels(project, tmp_path / "copy.pkg.slp")
     assert list(tmp_path.iterdir()) == []
 

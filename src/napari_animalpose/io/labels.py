@@ -20,6 +20,7 @@ from napari_animalpose.data.project import Project
 from napari_animalpose.data.video import Video
 from napari_animalpose.errors import DataError, FileFormatError, OutputError
 from napari_animalpose.io.dlc import is_dlc_config, is_dlc_table
+from napari_animalpose.io.package import is_package
 from napari_animalpose.io.slp_videos import find_file, find_images
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.registry import Registry
@@ -146,10 +147,20 @@ def _first(data: object) -> object:
     return data[0] if isinstance(data, list) and data else None
 
 
+def _is_slp(path: Path) -> bool:
+    return _ends_with(".slp")(path) and not _is_pkg(path)
+
+
+_is_pkg = _ends_with(".pkg.slp")
+
 FORMATS: Registry[LabelFormat] = Registry("label format")
 FORMATS.register(
     "slp",
-    LabelFormat("SLEAP", ".slp", _ends_with(".slp"), "slp:read_slp", "slp_write:write_slp"),
+    LabelFormat("SLEAP", ".slp", _is_slp, "slp:read_slp", "slp_write:write_slp"),
+)
+FORMATS.register(
+    "pkg",
+    LabelFormat("SLEAP with images", ".pkg.slp", _is_pkg, "slp:read_slp", "slp_images:write_pkg"),
 )
 FORMATS.register(
     "analysis",
@@ -192,6 +203,9 @@ FORMATS.register(
 FORMATS.register(
     "nwb",
     LabelFormat("NWB", ".nwb", _ends_with(".nwb"), "nwb:read_nwb", "nwb:write_nwb"),
+)
+FORMATS.register(
+    "package", LabelFormat("training package", ".zip", is_package, "package:read_package")
 )
 FORMATS.register("leap", LabelFormat("LEAP", ".mat", _ends_with(".mat"), "leap:read_leap"))
 FORMATS.register(
@@ -288,7 +302,7 @@ def write_labels(
         The file to write.
     format : str, optional
         A name in `FORMATS`; by default found by the suffix of `path`, where `.h5` is
-        "analysis", `.csv` "csv" and `.json` "coco".
+        "analysis", `.csv` "csv" and `.json` "coco". `.pkg.slp` takes the images along.
 
     Returns
     -------
@@ -333,11 +347,17 @@ def _writable() -> Iterator[str]:
 def choose_format(path: Path) -> str:
     """Return the name of the first format that can be written to files of this name.
 
+    A format whose whole suffix the name has comes first: `x.pkg.slp` is no `.slp`.
+
     Raises
     ------
     OutputError
         If no format is told by the suffix.
     """
+    whole = [n for n in _writable() if path.name.lower().endswith(FORMATS.get(n).suffix)]
+    if whole:
+        # Of equal suffixes (.csv) the first; else the longest.
+        return max(whole, key=lambda name: len(FORMATS.get(name).suffix))
     for name in _writable():
         if path.suffix and FORMATS.get(name).suffix.endswith(path.suffix.lower()):
             return name

@@ -137,12 +137,12 @@ def _open_video(
         source = str(path.absolute())
     else:
         source = find_file(name, path.parent, video_dirs)
-    shape = _shape_of(backend)
     return LazyVideo(
         source,
         dataset=backend.get("dataset") or None,
         grayscale=_is_gray(backend),
-        shape=shape,
+        # Of embedded images the row counts those in the file, not the frames of the video.
+        shape=None if name == "." else _shape_of(backend),
         fps=_fps_of(backend),
     )
 

@@ -118,7 +118,8 @@ class EmbeddedVideo(_Hdf5Base):
     A package holds the labelled frames of a video, each as a png or jpg. Frame `i` here
     is frame `i` of the original video; frames that are not in the package raise
     `VideoError`. N is the original number of frames where the package says so, otherwise
-    the last embedded frame plus one.
+    the last embedded frame plus one. A video of which a package holds no frame has the
+    length and size that the package tells.
 
     Parameters
     ----------
@@ -133,8 +134,11 @@ class EmbeddedVideo(_Hdf5Base):
         stored = self._dataset()
         group = stored.parent
         n = len(stored)
-        if n == 0:
+        announced = int(stored.attrs.get("frames", 0))
+        if n == 0 and announced == 0:
             raise _no_frames(path, dataset)
+        if n == 0 and options.grayscale is None:
+            self._grayscale = int(stored.attrs.get("channels", 3)) == 1
         self.frame_numbers: NDArray[np.int64] = (
             np.asarray(group["frame_numbers"][:], dtype=np.int64)
             if "frame_numbers" in group
@@ -143,10 +147,10 @@ class EmbeddedVideo(_Hdf5Base):
         self._row_of = {int(number): row for row, number in enumerate(self.frame_numbers)}
         self._format = str(stored.attrs.get("format", "png"))
         self._swapped = _channel_order(stored) == "BGR"
-        metadata = _read_source_metadata(group)
+        metadata = _read_source(group).get("backend", {})
         self.original_filename: str | None = metadata.get("filename")
-        announced = metadata.get("shape") or [0]
-        self._n = max(int(announced[0]), int(self.frame_numbers.max()) + 1)
+        original = metadata.get("shape") or [0]
+        self._n = max(int(original[0]), announced, int(self.frame_numbers.max(initial=-1)) + 1)
         self._largest: tuple[int, int] | None = None
         if options.fps is None:
             self._fps = float(stored.attrs.get("fps", group.attrs.get("fps", np.nan)))
@@ -168,7 +172,31 @@ class EmbeddedVideo(_Hdf5Base):
     def _stored_indices(self) -> list[int]:
         return [int(self.frame_numbers[row]) for row in sample_indices(len(self.frame_numbers))]
 
-    def _read_raw(self, index: int) -> NDArray[Any]:
+    @property
+    def encoding(self) -> tuple[str, str]:
+        """Name of the image format, "hdf5" for plain arrays, and "RGB" or "BGR"."""
+        return self._format, "BGR" if self._swapped else "RGB"
+
+    def read_encoded(self, index: int) -> NDArray[np.int8]:
+        """Return frame `index` as it is stored: an encoded image of B bytes, int8 (B,).
+
+        Raises
+        ------
+        VideoError
+            If the frame is not in the package.
+        """
+        with self._lock:
+            return self._read_stored(index).astype(np.int8, copy=False)
+
+    def read_source(self) -> dict[str, Any]:
+        """Return what the package says about the original video, {} if nothing.
+
+        The layout is that of a row of videos in a label file: ``filename``, ``backend``.
+        """
+        with self._lock:
+            return _read_source(self._dataset().parent)
+
+    def _read_stored(self, index: int) -> NDArray[Any]:
         row = self._row_of.get(index)
         if row is None:
             raise VideoError(
@@ -178,7 +206,10 @@ class EmbeddedVideo(_Hdf5Base):
                 self._path,
             )
         with self._errors(index):
-            stored = np.asarray(self._dataset()[row])
+            return np.asarray(self._dataset()[row])
+
+    def _read_raw(self, index: int) -> NDArray[Any]:
+        stored = self._read_stored(index)
         if self._format == "hdf5":
             return stored
         origin = f"frame {index} of '{self.source}'"
@@ -237,14 +268,14 @@ def _channel_order(dataset: Any) -> str:
     return "BGR" if version is not None and float(version) < _FIRST_RGB_FORMAT else "RGB"
 
 
-def _read_source_metadata(group: Any) -> dict[str, Any]:
-    """Return what a package says about the original video: filename, shape and more."""
+def _read_source(group: Any) -> dict[str, Any]:
+    """Return the row that describes the original video of a package, {} without one."""
     if "source_video" not in group:
         return {}
     source = group["source_video"]
     text = source["json"][()] if "json" in source else source.attrs.get("json", "{}")
-    backend = json.loads(text).get("backend", {})
-    return backend if isinstance(backend, dict) else {}
+    row = json.loads(text)
+    return row if isinstance(row, dict) and isinstance(row.get("backend", {}), dict) else {}
 
 
 def _find_dataset(file: Any, path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Any, BinaryIO
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from napari_animalpose.errors import ModelError
+from napari_animalpose.io.archives import why_unsafe
+from napari_animalpose.io.run_zip import is_run_zip
 
 __all__ = ["ModelFiles", "find_models", "is_sleap_model"]
 
@@ -29,7 +30,9 @@ def is_sleap_model(path: FilePath) -> bool:
     path = Path(path)
     if path.is_dir():
         return (path / CONFIG).is_file() or any(path.glob("*.h5"))
-    return path.suffix in (".h5", ".zip") or path.name == CONFIG
+    if path.suffix == ".zip":
+        return not is_run_zip(path)
+    return path.suffix == ".h5" or path.name == CONFIG
 
 
 @dataclass(frozen=True)
@@ -150,13 +153,11 @@ def _find_in_zip(path: Path) -> list[ModelFiles]:
 
 def _check_member(path: Path, member: ZipInfo) -> None:
     """Refuse links, and names that would lead out of the folder of a zip."""
-    name = PurePosixPath(member.orig_filename.replace("\\", "/"))
-    outside = name.is_absolute() or ".." in name.parts or ":" in (name.parts or ("",))[0]
-    if outside or stat.S_ISLNK(member.external_attr >> 16):
-        what = "points outside of its folder" if outside else "is a link"
+    danger = why_unsafe(member)
+    if danger is not None:
         raise ModelError(
             f"Expected a zip of plain files; received {str(path)!r}, in which "
-            f"{member.orig_filename[:80]!r} {what}. Do not use this file."
+            f"{member.orig_filename[:80]!r} {danger}. Do not use this file."
         )
 
 
