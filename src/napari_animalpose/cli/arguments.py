@@ -12,7 +12,7 @@ from napari_animalpose.errors import ConfigError
 if TYPE_CHECKING:
     from napari_animalpose.data.project import Project
 
-__all__ = ["add_videos", "open_project", "read_config"]
+__all__ = ["add_choice", "add_frames", "add_videos", "open_project", "read_config"]
 
 
 def add_videos(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +25,36 @@ def add_videos(parser: argparse.ArgumentParser) -> None:
         "--video-file", action="append", default=[], metavar="FILE",
         help="take this file for the first video of the label file (again: for the second, ...)",
     )  # fmt: skip
+
+
+def add_frames(parser: argparse.ArgumentParser) -> None:
+    """Declare which frames are meant: ``frames``."""
+    parser.add_argument(
+        "--frames", metavar="a-b:s", help="only these frames, such as 0-799:8 or 5,9,100-"
+    )
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Declare labels and what to choose a network by: ``labels``, ``pipeline``, ``preset``, ...."""
+    from napari_animalpose.nn.autoconfig import PRESETS
+    from napari_animalpose.nn.heads import PIPELINES
+
+    parser.add_argument(
+        "labels",
+        help="label file, training package, DeepLabCut project folder or config.yaml",
+    )
+    parser.add_argument(
+        "--pipeline", default="auto", choices=("auto", *PIPELINES), help="default: auto"
+    )
+    parser.add_argument(
+        "--preset", default="balanced", choices=tuple(PRESETS), help="default: balanced"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
+        help="change one value of the configuration, such as train.batch_size=8",
+    )  # fmt: skip
+    add_frames(parser)
+    add_videos(parser)
 
 
 def open_project(path: str, options: argparse.Namespace) -> Project:

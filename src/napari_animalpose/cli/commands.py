@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_animalpose.cli.accuracy import show_evaluation
-from napari_animalpose.cli.arguments import add_videos, open_project, read_config
+from napari_animalpose.cli.arguments import (
+    add_choice,
+    add_frames,
+    add_videos,
+    open_project,
+    read_config,
+)
 from napari_animalpose.cli.benchmark import add_benchmark, run_benchmark
 from napari_animalpose.cli.console import print_table, say, show_progress
 from napari_animalpose.cli.identities import (
@@ -20,6 +26,7 @@ from napari_animalpose.cli.identities import (
     run_suggest,
     run_track,
 )
+from napari_animalpose.cli.packaging import add_package, run_package
 from napari_animalpose.errors import ConfigError
 from napari_animalpose.jobs import stop_on_interrupt
 
@@ -65,34 +72,9 @@ def _open_all(paths: Sequence[str], options: argparse.Namespace) -> Project:
     return Project(videos=tuple(videos), poses=Poses.empty(projects[0].skeleton))
 
 
-def _add_frames(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--frames", metavar="a-b:s", help="only these frames, such as 0-799:8 or 5,9,100-"
-    )
-
-
-def _add_choice(parser: argparse.ArgumentParser) -> None:
-    from napari_animalpose.nn.autoconfig import PRESETS
-    from napari_animalpose.nn.heads import PIPELINES
-
-    parser.add_argument("labels", help="label file, DeepLabCut project folder or config.yaml")
-    parser.add_argument(
-        "--pipeline", default="auto", choices=("auto", *PIPELINES), help="default: auto"
-    )
-    parser.add_argument(
-        "--preset", default="balanced", choices=tuple(PRESETS), help="default: balanced"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="assignments",
-        help="change one value of the configuration, such as train.batch_size=8",
-    )  # fmt: skip
-    _add_frames(parser)
-    add_videos(parser)
-
-
 # ---------------------------------------------------------------------------- config
 def _add_config(parser: argparse.ArgumentParser) -> None:
-    _add_choice(parser)
+    add_choice(parser)
     parser.add_argument("-o", "--out", metavar="FILE", help="write the configuration as JSON")
 
 
@@ -123,7 +105,8 @@ def _run_config(options: argparse.Namespace) -> Figures:
 
 # ----------------------------------------------------------------------------- train
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    _add_choice(parser)
+    add_choice(parser)
+    parser.set_defaults(pipeline=None, preset=None)  # to tell them from what is asked for
     parser.add_argument("-o", "--out", required=True, metavar="RUN", help="run folder to make")
     parser.add_argument("--max-minutes", type=float, metavar="M", help="from start to end")
     parser.add_argument("--seed", type=int, metavar="N")
@@ -132,8 +115,8 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resume", action="append", metavar="RUN",
-        help="start from the weights of this run, or of this model folder or zip of SLEAP "
-        "(again for a second one of SLEAP)",
+        help="start from the weights of this run folder or zip of one, or of this model folder "
+        "or zip of SLEAP (again for a second one of SLEAP)",
     )  # fmt: skip
 
 
@@ -164,10 +147,11 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "-m", "--model", required=True, action="append", metavar="RUN",
-        help="run folder, or model folder or zip of SLEAP (again for a second one of SLEAP)",
+        help="run folder or zip of one, or model folder or zip of SLEAP (again for a second one "
+        "of SLEAP)",
     )  # fmt: skip
     parser.add_argument("-o", "--out", required=True, metavar="OUT.slp", help="file to write")
-    _add_frames(parser)
+    add_frames(parser)
     parser.add_argument(
         "--split", choices=("train", "validation", "test"),
         help="only the frames of this part of the run's labels",
@@ -238,7 +222,7 @@ def _run_predict(options: argparse.Namespace) -> Figures:
 def _add_eval(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("predicted", help="predictions, as `animalpose predict` writes them")
     parser.add_argument("labels", help="label file with the truth")
-    _add_frames(parser)
+    add_frames(parser)
     parser.add_argument("--pictures", metavar="FOLDER", help="draw pictures into this folder")
     add_videos(parser)
 
@@ -269,7 +253,7 @@ def _add_render(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("poses", help="file with poses")
     parser.add_argument("-o", "--out", required=True, metavar="OUT.mp4", help="video to write")
-    _add_frames(parser)
+    add_frames(parser)
     parser.add_argument("--video", type=int, default=0, metavar="N", help="which video (from 0)")
     parser.add_argument("--scale", type=float, default=1.0, help="2 doubles the size")
     parser.add_argument("--fps", type=float, help="default: that of the video")
@@ -394,6 +378,12 @@ COMMANDS: dict[str, Command] = {
         "animalpose train labels.slp -o run --max-minutes 5",
         _add_train,
         _run_train,
+    ),
+    "package": Command(
+        "pack labels, images and configuration into one file, to train elsewhere",
+        "animalpose package labels.slp -o package.zip",
+        add_package,
+        run_package,
     ),
     "predict": Command(
         "predict poses on a video with a trained network",

@@ -60,12 +60,12 @@ Training package of napari-animalpose
 
 {images} images: {labelled} frames with labels, {empty} without animals, {suggested} suggested.
 
-Train on any machine with Python 3.11 to 3.13, best with a GPU:
+Train on any machine on which napari-animalpose is installed, best with a GPU:
 
-    pip install "napari-animalpose[gpu]"
     animalpose train {name} -o run
 
-Or open examples/train_elsewhere.ipynb of napari-animalpose in Jupyter or Google Colab.
+or with the notebook examples/train_elsewhere.ipynb of napari-animalpose, in Jupyter or
+Google Colab.
 
 The configuration in config.json is used unless --config, --preset, --pipeline or
 --set say otherwise. What comes out is the folder "run". Bring it back, or a zip of it:

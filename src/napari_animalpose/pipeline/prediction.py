@@ -13,7 +13,7 @@ from napari_animalpose.config import PredictConfig
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.errors import ConfigError, DataError
-from napari_animalpose.io.runs import RunFolder
+from napari_animalpose.io.run_zip import open_run
 from napari_animalpose.jobs import Event, Log, Progress, StopRequest, ignore_event, never_stop
 from napari_animalpose.pipeline.files import (
     format_frames,
@@ -39,8 +39,8 @@ def load_predictor(
     Parameters
     ----------
     models : path or sequence of paths
-        A run folder, or models of SLEAP up to 1.4 that work together: folders, zips of
-        them, or one of their files.
+        A run folder or a zip of one, or models of SLEAP up to 1.4 that work together:
+        folders, zips of them, or one of their files.
     config : PredictConfig, optional
 
     Raises
@@ -68,7 +68,7 @@ def load_predictor(
             f"Expected a model of SLEAP to answer exactly as SLEAP does; received "
             f"{str(paths[0])!r}. Leave out --sleap-exact."
         )
-    return load_run(RunFolder(paths[0]), config)
+    return load_run(open_run(paths[0]), config)
 
 
 def predict(
@@ -175,7 +175,7 @@ def _choose_frames(
     if frames is not None and split is not None:
         raise ConfigError("Expected frames or a split; received both. Leave one out.")
     if split is not None:
-        parts = RunFolder(_as_list(models)[0]).read_split()
+        parts = open_run(_as_list(models)[0]).read_split()
         if split not in parts:
             raise ConfigError(f"Expected one of the splits {', '.join(parts)}; received {split!r}.")
         pairs: Iterable[tuple[int, int]] = sorted(parts[split])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_animalpose.config import ModelConfig, RunConfig
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import ConfigError, DataError
+from napari_animalpose.io.run_zip import open_run
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.nn.autoconfig import LabelMeasures, choose_config
 from napari_animalpose.nn.backbones import backbone_options
@@ -47,7 +48,7 @@ def name_start(resume: FilePath | Sequence[FilePath] | None) -> str | list[str] 
 
 
 def open_start(resume: FilePath | Sequence[FilePath]) -> Start:
-    """Open a run folder, or models of SLEAP that work together.
+    """Open a run folder or a zip of one, or models of SLEAP that work together.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def open_start(resume: FilePath | Sequence[FilePath]) -> Start:
             f"Expected one run folder, or models of SLEAP, to go on with; received {len(paths)} "
             f"paths of which {len(from_sleap)} are models of SLEAP. A run holds all its networks."
         )
-    return _RunStart(RunFolder(paths[0]))
+    return _RunStart(open_run(paths[0]))
 
 
 class _RunStart:

@@ -22,6 +22,7 @@ from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import CancelledError, ConfigError, DataError, VideoError
 from napari_animalpose.io.labels import write_labels
+from napari_animalpose.io.package import keep_images, read_packaged_config
 from napari_animalpose.io.runs import RunFolder, versions, write_json
 from napari_animalpose.jobs import (
     Event,
@@ -131,8 +132,8 @@ def train(
     labels: FilePath | Project,
     out: FilePath,
     *,
-    pipeline: str = "auto",
-    preset: str = "balanced",
+    pipeline: str | None = None,
+    preset: str | None = None,
     frames: str | None = None,
     config: RunConfig | None = None,
     overrides: Sequence[str] = (),
@@ -147,12 +148,13 @@ def train(
     Parameters
     ----------
     labels : path or Project
-        Labels of any known format.
+        Labels of any known format. Of a training package, the configuration in it is
+        used where none of `config`, `resume`, `pipeline` and `preset` is given.
     out : path
         The run folder to make.
-    pipeline, preset : str
-        As in `choose`; without effect where `config` or `resume` is given, but that
-        `preset` chooses what models of SLEAP do not say.
+    pipeline, preset : str, optional
+        As in `choose`, by default "auto" and "balanced"; without effect where `config`
+        or `resume` is given, but that `preset` chooses what models of SLEAP do not say.
     frames : str, optional
         Learn only from the labels and the empty frames among these, as
         `parse_frames_of_videos` reads them.
@@ -184,6 +186,9 @@ def train(
     started = time.monotonic()
     project = labels if isinstance(labels, Project) else read(labels)
     learned = training_labels(project, frames)
+    if config is None and resume is None and pipeline is None and preset is None:
+        config = read_packaged_config(project.path)
+    pipeline, preset = pipeline or "auto", preset or "balanced"
     initial = {"pipeline": pipeline, "preset": preset, "frames": frames, "seed": seed,
                "max_minutes": max_minutes, "overrides": list(overrides),
                "resume": name_start(resume),
@@ -219,6 +224,7 @@ def train(
         write_json(folder.path / "versions.json", versions())
         folder.write_skeleton(project.skeleton)
         folder.write_split(split)
+        project = keep_images(project, folder.path)
         used = project.replace(poses=learned, negative_frames=empty, extras=None)
         write_labels(used, folder.path / "labels.slp")
         reasons = (*reasons, *describe_contradictions(project, learned))

@@ -143,6 +143,11 @@ def _find_in_zip(path: Path) -> list[ModelFiles]:
     configs = sorted(name for name in names if PurePosixPath(name).name == CONFIG)
     pairs = [(name, str(PurePosixPath(name).with_name(WEIGHTS))) for name in configs]
     found = [ModelFiles(path, config, weights) for config, weights in pairs if weights in names]
+    if not found and any(name.endswith(".pkg.slp") for name in names):
+        raise ModelError(
+            f"Expected trained networks in {str(path)!r}; received a training package. Train on "
+            f"it first: animalpose train {path.name} -o RUN"
+        )
     if not found:
         raise ModelError(
             f"Expected {CONFIG} and {WEIGHTS} side by side in {str(path)!r}; received a zip "
