@@ -1,0 +1,562 @@
+"""One session for each viewer: the open document, the frame in view, and what is selected.
+
+Docks are views of it. It holds the viewer weakly and uses its public interface only.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.notifications import show_error, show_info
+from numpy.typing import NDArray
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_animalpose._layers import Style
+from napari_animalpose._widgets import _settings
+from napari_animalpose._widgets._canvas import Canvas
+from napari_animalpose._widgets._dialogs import Dialogs
+from napari_animalpose._widgets._docks import show_dock
+from napari_animalpose._widgets._settings import Settings
+from napari_animalpose._widgets._video_array import VideoArray
+from napari_animalpose.data.edit_kinds import Edit
+from napari_animalpose.data.history import Change
+from napari_animalpose.data.poses import Poses, Visibility
+from napari_animalpose.drawing.colors import edge_colors, node_colors, qualitative_colors
+from napari_animalpose.errors import AnimalPoseError, VideoError
+from napari_animalpose.pipeline.document import Document
+
+if TYPE_CHECKING:
+    import napari
+
+__all__ = ["Session", "find_session", "get_session"]
+
+_SESSIONS: dict[int, Session] = {}
+
+
+def get_session(viewer: Any) -> Session:
+    """Return the session of a viewer, made on first use.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Or the proxy of one that plugins are given.
+    """
+    raw = getattr(viewer, "__wrapped__", viewer)
+    session = _SESSIONS.get(id(raw))
+    if session is None or session.is_closed:
+        session = _SESSIONS[id(raw)] = Session(raw)
+        weakref.finalize(raw, _SESSIONS.pop, id(raw), None)
+    return session
+
+
+def find_session(layer: Any) -> Session | None:
+    """Return the session to which a layer belongs; None for a layer of somebody else."""
+    raw = getattr(layer, "__wrapped__", layer)
+    for session in _SESSIONS.values():
+        if any(raw is owned for owned in session.canvas.layers):
+            return session
+    return None
+
+
+class Session(QObject):
+    """What is open in one viewer.
+
+    Signals
+    -------
+    document_changed
+        Another document is open, or none.
+    edited : Change
+        After every edit, undo and redo.
+    frame_changed : int, int
+        (video, frame) now shown; sent at every step.
+    selection_changed, state_changed, marks_changed
+        Selected points; path, saved state and what can be undone; likely errors,
+        suggestions, the selected range.
+    settings_changed
+        The person has other preferences.
+    """
+
+    document_changed = Signal()
+    edited = Signal(object)
+    frame_changed = Signal(int, int)
+    selection_changed = Signal()
+    state_changed = Signal()
+    marks_changed = Signal()
+    settings_changed = Signal()
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__()
+        self._viewer = weakref.ref(viewer)
+        self.document: Document | None = None
+        self.settings = Settings.load()
+        self.dialogs = Dialogs(self)
+        self.canvas = Canvas(viewer, self)
+        self.is_closed = False
+        self.video = self.frame = 0
+        self.anchor = 0  # node whose way the tracks layer draws
+        self.findings: list[Any] = []
+        self._range: tuple[int, int] | None = None
+        self._array: VideoArray | None = None
+        self._window: QWidget | None = None
+        self._close_checks: list[Any] = []
+        self.animal_px = 80.0
+        self._autosave = QTimer(self)
+        self._autosave.timeout.connect(self._save_quietly)
+        viewer.dims.events.current_step.connect(self._on_step)
+        self.canvas.selection_changed.connect(self.selection_changed)
+        _settings.watch(self._on_settings)
+
+    # ------------------------------------------------------------------------- what is open
+    @property
+    def viewer(self) -> napari.Viewer:
+        """The viewer; use its public interface only."""
+        viewer = self._viewer()
+        assert viewer is not None, "the session ends with its viewer"
+        return viewer
+
+    @property
+    def window(self) -> QWidget | None:
+        """The window of the viewer, once a dock of ours has been in it: parent of dialogs."""
+        return self._window
+
+    def open(self, path: str | Path, *, ask: bool = True) -> bool:
+        """Open labels, a video or a folder in place of what is open; return whether it is."""
+        if ask and not self.may_close():
+            return False
+        try:
+            document = Document.open(path)
+        except AnimalPoseError as error:
+            self.show_error(str(error))
+            return False
+        self.set_document(document)
+        return True
+
+    def set_document(self, document: Document | None) -> None:
+        """Show another document; the one before is closed without asking."""
+        old, self.document = self.document, document
+        if old is not None:
+            old.on_change.remove(self._on_change)
+            old.close()
+        self._range, self.findings = None, []
+        if document is None:
+            self._drop_array()
+            self.canvas.close()
+        else:
+            document.on_change.append(self._on_change)
+            self.animal_px = _measure_animal(document.poses)
+            self._show_document(document)
+        self._restart_autosave()
+        self._update_title()
+        self.document_changed.emit()
+        self.state_changed.emit()
+        self.marks_changed.emit()
+
+    def _show_document(self, document: Document) -> None:
+        self.canvas.style = self._style()
+        self.video = self.frame = 0
+        video, frame = _first_to_show(document)
+        self._show_video(video)
+        self.canvas.ensure_layers()
+        self._apply_trail_length()
+        self.go_to(frame)
+        self.refresh()
+        self.viewer.reset_view()
+
+    def restore_layers(self) -> None:
+        """Bring back the layers that a person deleted."""
+        if self.document is None:
+            return
+        if self.canvas.image is None:
+            self._show_video(self.video)
+        self.canvas.ensure_layers()
+        self.canvas.style = self._style()
+        self.refresh()
+
+    def _show_video(self, number: int) -> None:
+        document = self.document
+        assert document is not None
+        self._drop_array()
+        self.video = number
+        if not document.videos:
+            return
+        video = document.videos[number]
+        try:
+            len(video), video[0]
+            self._array = VideoArray(video)
+        except (VideoError, IndexError) as error:
+            self._array = VideoArray(video, _guess_shape(document, number))
+            self.show_error(f"{error} Until then the picture is black.")
+        self.canvas.show_video(self._array, video.name)
+
+    def _drop_array(self) -> None:
+        if self._array is not None:
+            self._array.close()
+            self._array = None
+
+    # ----------------------------------------------------------------------------- moving on
+    @property
+    def n_frames(self) -> int:
+        """Frames of the video in view."""
+        return 0 if self._array is None else len(self._array)
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether the video in view could be opened."""
+        return self._array is not None and not self._array.is_missing
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        """Height and width of the video in view, px."""
+        return (0, 0) if self._array is None else self._array.shape[1:3]
+
+    def read_frame(self) -> NDArray[np.uint8]:
+        """Return the picture in view, (H, W) or (H, W, 3)."""
+        assert self._array is not None
+        return self._array[self.frame]
+
+    def go_to(self, frame: int, video: int | None = None) -> None:
+        """Show a frame, of another video if one is named."""
+        if self.document is None or not self.n_frames:
+            return
+        other = video is not None and video != self.video
+        if other:
+            assert video is not None
+            self._range = None
+            self._show_video(video)
+        frame = int(np.clip(frame, 0, self.n_frames - 1))
+        dims = self.viewer.dims
+        if self._time_axis is not None and dims.point[self._time_axis] != frame:
+            dims.set_point(self._time_axis, frame)
+        if other or frame != self.frame:
+            self._arrive(frame)
+        if other:
+            self.marks_changed.emit()
+
+    @property
+    def _time_axis(self) -> int | None:
+        """The axis of dims that counts frames; None in a video of one frame."""
+        n_axes = self.viewer.dims.ndim
+        return n_axes - 3 if n_axes >= 3 else None
+
+    def _on_step(self, event: Any = None) -> None:
+        if self.document is None or self._array is None or self._time_axis is None:
+            return
+        frame = int(np.clip(round(self.viewer.dims.point[self._time_axis]), 0, self.n_frames - 1))
+        if frame != self.frame:
+            self._arrive(frame)
+
+    def _arrive(self, frame: int) -> None:
+        self.frame = frame
+        self.refresh()
+        self.frame_changed.emit(self.video, frame)
+
+    def refresh(self) -> None:
+        """Fill the layers with the frame in view."""
+        if self.document is None:
+            return
+        poses = self.document.poses
+        self.canvas.show_frame(poses.at(self.video, self.frame), self.video, self.frame)
+        if poses.track_names:
+            anchor = min(self.anchor, max(0, poses.n_nodes - 1))
+            self.canvas.show_trail(poses, self.video, self.frame, anchor)
+
+    @property
+    def rows(self) -> Poses:
+        """The instances of the frame in view; valid until the next edit."""
+        assert self.document is not None
+        return self.document.poses.at(self.video, self.frame)
+
+    # ------------------------------------------------------------------------------- editing
+    def do(self, edit: Edit) -> bool:
+        """Carry out an edit; what is wrong with it becomes a notification."""
+        return self._attempt(lambda document: document.do(edit))
+
+    def undo(self) -> None:
+        """Undo the last edit, if there is one."""
+        if self.document is not None and self.document.history.can_undo:
+            self._attempt(lambda document: document.undo())
+
+    def redo(self) -> None:
+        """Do again what was undone last, if anything was."""
+        if self.document is not None and self.document.history.can_redo:
+            self._attempt(lambda document: document.redo())
+
+    def _attempt(self, action: Any) -> bool:
+        if self.document is None:
+            self.show_error("Expected an open project; received none. Open a video or labels.")
+            return False
+        try:
+            action(self.document)
+        except (AnimalPoseError, IndexError) as error:
+            self.show_error(str(error))
+            self.refresh()
+            return False
+        return True
+
+    def _on_change(self, change: Change) -> None:
+        if change.skeleton or change.tracks:
+            self.canvas.forget_trail()
+        if change.videos:
+            self._show_other_videos()
+        if change.frames is None:
+            self.canvas.forget_trail()
+            self.refresh()
+        elif len(change.frames):
+            here = (change.frames == (self.video, self.frame)).all(axis=1).any()
+            self.canvas.forget_trail()
+            if here or change.skeleton or change.tracks:
+                self.refresh()
+        elif change.skeleton or change.tracks:
+            self.refresh()
+        self._update_title()
+        self.edited.emit(change)
+        self.state_changed.emit()
+        if change.marks or change.videos:
+            self.marks_changed.emit()
+
+    def _show_other_videos(self) -> None:
+        """Follow an edit that added, removed or replaced videos."""
+        assert self.document is not None
+        frame = self.frame
+        self._show_video(min(self.video, max(0, len(self.document.videos) - 1)))
+        self.frame = -1
+        self.go_to(frame)
+
+    # ----------------------------------------------------------------------------- selection
+    @property
+    def selected_points(self) -> list[tuple[int, int]]:
+        """(position, node) of the selected points of the frame in view."""
+        return self.canvas.selected
+
+    @property
+    def selected_instances(self) -> list[int]:
+        """Positions of the instances that have a selected point."""
+        return sorted({position for position, _ in self.canvas.selected})
+
+    def select(self, points: Iterable[tuple[int, int]]) -> None:
+        """Select points by (position, node)."""
+        self.canvas.select(points)
+
+    def select_instance(self, position: int) -> None:
+        """Select all points of an instance."""
+        there = np.flatnonzero(self.rows.visibility[position] != Visibility.MISSING)
+        self.select((position, int(node)) for node in there)
+
+    @property
+    def selected_range(self) -> tuple[int, int] | None:
+        """First and last frame of the selected range, both included."""
+        return self._range
+
+    @selected_range.setter
+    def selected_range(self, span: tuple[int, int] | None) -> None:
+        if span is not None:
+            first, last = (int(np.clip(end, 0, max(0, self.n_frames - 1))) for end in sorted(span))
+            span = (first, last)
+        if span != self._range:
+            self._range = span
+            self.marks_changed.emit()
+
+    def set_findings(self, findings: Sequence[Any]) -> None:
+        """Keep a list of likely errors, the worst first."""
+        self.findings = list(findings)
+        self.marks_changed.emit()
+
+    def flagged_frames(self, video: int) -> NDArray[np.int64]:
+        """Frames of a video that a likely error names, sorted."""
+        frames = {int(f.frame) for f in self.findings if int(f.video) == video}
+        return np.array(sorted(frames), np.int64)
+
+    # -------------------------------------------------------------------------------- saving
+    def save(self, path: Path | None = None) -> bool:
+        """Save; asks where if the project has no file yet. Return whether it is saved."""
+        document = self.document
+        if document is None:
+            return False
+        if path is None and document.path is None:
+            path = self.dialogs.ask_save_path(document)
+            if path is None:
+                return False
+        try:
+            written = document.save(path)
+        except (AnimalPoseError, OSError) as error:
+            self.show_error(f"{error}")
+            return False
+        self._update_title()
+        self.state_changed.emit()
+        self.viewer.status = f"Saved {written}"
+        return True
+
+    def save_as(self) -> bool:
+        """Ask where to save, and save there from now on."""
+        if self.document is None:
+            return False
+        path = self.dialogs.ask_save_path(self.document)
+        return path is not None and self.save(path)
+
+    def may_close(self) -> bool:
+        """Ask about unsaved work; return whether the document may be closed."""
+        if self.document is None or not self.document.is_dirty:
+            return True
+        answer = self.dialogs.ask_to_save(self.document)
+        if answer == "save":
+            return self.save()
+        return answer == "discard"
+
+    def _save_quietly(self) -> None:
+        document = self.document
+        if document is not None and document.is_dirty and document.path is not None:
+            self.save()
+
+    def _restart_autosave(self) -> None:
+        minutes = self.settings.autosave_minutes
+        self._autosave.stop()
+        if minutes > 0 and self.document is not None:
+            self._autosave.start(int(60_000 * minutes))
+
+    def _update_title(self) -> None:
+        if self.document is None:
+            self.viewer.title = "napari"
+        else:
+            mark = "*" if self.document.is_dirty else ""
+            self.viewer.title = f"{self.document.name}{mark} - napari"
+
+    # ------------------------------------------------------------------------------ the look
+    def _style(self) -> Style:
+        size = float(np.clip(0.075 * self.animal_px, 2.0, 16.0)) * self.settings.point_size
+        return Style(self.settings.color_by, size, self.settings.edge_opacity)
+
+    def _on_settings(self, event: Any = None) -> None:
+        before, self.settings = self.settings, Settings.load()
+        if before == self.settings:
+            return
+        self.canvas.style = self._style()
+        self._apply_trail_length()
+        self._restart_autosave()
+        self.refresh()
+        self.settings_changed.emit()
+
+    def change_setting(self, name: str, value: Any) -> None:
+        """Set one preference, now and for the next time."""
+        setattr(self.settings, name, value)
+        self.canvas.style = self._style()
+        self._apply_trail_length()
+        self._restart_autosave()
+        self.refresh()
+        self.settings_changed.emit()
+        _settings.store(name, value)
+
+    def _apply_trail_length(self) -> None:
+        if self.canvas.tracks is not None:
+            self.canvas.tracks.tail_length = max(1, self.settings.trail_frames)
+            self.canvas.forget_trail()
+
+    def node_colors(self) -> NDArray[np.uint8]:
+        """RGB of every node, (K, 3)."""
+        return node_colors(self._poses.skeleton)
+
+    def edge_colors(self) -> NDArray[np.uint8]:
+        """RGB of every edge, (E, 3)."""
+        return edge_colors(self._poses.skeleton)
+
+    def track_colors(self) -> NDArray[np.uint8]:
+        """RGB of every track, (T, 3)."""
+        return qualitative_colors(len(self._poses.track_names))
+
+    @property
+    def _poses(self) -> Poses:
+        assert self.document is not None
+        return self.document.poses
+
+    # ------------------------------------------------------------------------------ talking
+    def show_error(self, message: str) -> None:
+        """Tell what went wrong, in napari's own notification."""
+        show_error(message)
+
+    def show_info(self, message: str) -> None:
+        """Tell something worth knowing, in napari's own notification."""
+        show_info(message)
+
+    # ------------------------------------------------------------------------ docks, closing
+    def open_dock(self, name: str) -> QWidget:
+        """Show one of our docks, made if it is not there; return its widget."""
+        widget = show_dock(self.viewer, name)
+        self.watch_window(widget)
+        return widget
+
+    def watch_window(self, widget: QWidget) -> None:
+        """Learn which window the viewer has from a widget in it, to ask before it closes."""
+        window = widget.window()
+        if window is not self._window and window is not widget:
+            self._window = window
+            window.installEventFilter(self)
+            window.destroyed.connect(self._forget_window)
+
+    def _forget_window(self) -> None:
+        self._window = None
+
+    def add_close_check(self, check: Any) -> None:
+        """Have a function asked before the window closes; False keeps it open."""
+        self._close_checks.append(check)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Ask about unsaved work when the window is about to close."""
+        if watched is self._window and event is not None and event.type() == QEvent.Type.Close:
+            if not (self.may_close() and all(check() for check in self._close_checks)):
+                event.ignore()
+                return True
+            self.close()
+        return False
+
+    def close(self) -> None:
+        """End the session: the document is closed without asking."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._autosave.stop()
+        if self.document is not None:
+            self.document.on_change.remove(self._on_change)
+            self.document.close()
+            self.document = None
+        self._drop_array()
+
+
+def _measure_animal(poses: Poses, sample: int = 200) -> float:
+    """Return the median diagonal of the boxes around some instances, in px."""
+    if not len(poses) or not poses.n_nodes:
+        return 80.0
+    rows = poses.select(np.unique(np.linspace(0, len(poses) - 1, sample).astype(np.intp)))
+    xy = rows.xy.astype(np.float64)
+    xy = xy[np.isfinite(xy).all(axis=-1).sum(axis=1) > 1]
+    if not len(xy):
+        return 80.0
+    box = np.nanmax(xy, axis=1) - np.nanmin(xy, axis=1)
+    return float(np.median(np.hypot(*box.T)))
+
+
+def _first_to_show(document: Document) -> tuple[int, int]:
+    """Return the video and frame to begin with: the first labelled, predicted or any one."""
+    poses = document.poses
+    if not len(poses):
+        return 0, 0
+    labels = np.flatnonzero(poses.is_label)
+    row = int(labels[0]) if len(labels) else 0
+    return int(poses.video[row]), int(poses.frame[row])
+
+
+def _guess_shape(document: Document, number: int) -> tuple[int, int, int, int]:
+    """Return (N, H, W, 1) of a video that cannot be opened, from what is known of it."""
+    video, poses = document.videos[number], document.poses
+    rows = poses.select(np.flatnonzero(poses.video == number))
+    last = int(rows.frame[-1]) + 1 if len(rows) else 1
+    try:
+        n, height, width, _ = video.shape
+        return max(n, last), height, width, 1
+    except VideoError:
+        placed = rows.xy[np.isfinite(rows.xy).all(axis=-1)]
+        width, height = (placed.max(axis=0) + 1 if len(placed) else (640, 480))
+        return last, int(np.ceil(height)), int(np.ceil(width)), 1
