@@ -19,6 +19,7 @@ __all__ = [
     "rename_node",
     "rename_track",
     "reorder_nodes",
+    "replace_skeleton",
     "set_edges",
     "set_symmetries",
 ]
@@ -111,6 +112,22 @@ def set_symmetries(poses: Poses, symmetries: Iterable[tuple[str, str]]) -> Nodes
     old = poses.skeleton
     named = Skeleton.from_names(old.nodes, symmetries=symmetries)
     return _set_graph("Set symmetries", old, old.edges, named.symmetries)
+
+
+def replace_skeleton(
+    poses: Poses, skeleton: Skeleton, label: str = "Replace skeleton"
+) -> NodesEdit:
+    """Take another skeleton: points of nodes with equal names stay, others go or are missing.
+
+    Undo brings all points back.
+    """
+    old = poses.skeleton
+    sources = tuple(old.nodes.index(n) if n in old.nodes else -1 for n in skeleton.nodes)
+    gone = [node for node in range(len(old)) if node not in sources]
+    removed: NodeValues = {
+        column: poses.column(column)[:, gone] for column in ("xy", "visibility", "point_score")
+    }
+    return NodesEdit(label, old, skeleton, sources, removed=removed if gone else None)
 
 
 # -------------------------------------------------------------------------------- tracks
