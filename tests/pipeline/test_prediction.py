@@ -1,20 +1,35 @@
 """From a run folder to poses."""
 
 import logging
+import os
+import signal
 
 import numpy as np
+import prediction_functions
 import pytest
 
-from napari_animalpose.config import PredictConfig
+from napari_animalpose import jobs
+from napari_animalpose.config import IdentityConfig, PredictConfig, TrackConfig
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.errors import CancelledError, ConfigError, DataError, ModelError
 from napari_animalpose.io.labels import read_labels, write_labels
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.io.video import open_video
-from napari_animalpose.jobs import Log, Progress, StopRequest
-from napari_animalpose.pipeline import load_predictor, predict, prediction, read
-from napari_animalpose.pipeline.prediction import predicted_frames
+from napari_animalpose.jobs import Failed, Log, Part, Progress, StopRequest
+from napari_animalpose.pipeline import (
+    load_predictor,
+    predict,
+    predicted_parts,
+    prediction,
+    read,
+)
+from napari_animalpose.pipeline.predicted_parts import join_parts
+from napari_animalpose.pipeline.prediction import (
+    looked_at_frames,
+    predict_and_track,
+    predicted_frames,
+)
 
 ALL_POINTS = PredictConfig(
     peak_threshold=0.0, min_mean_confidence=0.0, precision="float32", batch_size=4
@@ -84,7 +99,7 @@ def test_a_crowd_is_told_and_each_video_gives_the_frames_that_it_has(
     class Crowded:
         skeleton, needs_anchors = read(tiny_labels).skeleton, False
 
-        def run(self, video, frames, number, *, on_progress, on_crowded, should_stop):
+        def run(self, video, frames, number, *, on_crowded, **callbacks):
             if number == 1:
                 on_crowded([5, 6])
             return Poses.empty(self.skeleton), len(frames)
@@ -104,8 +119,131 @@ def test_a_crowd_is_told_and_each_video_gives_the_frames_that_it_has(
         predict(project, tiny_run.path, frames="9-")
 
 
+def test_frames_are_named_by_pairs(tiny_run, tiny_labels):
+    project = read(tiny_labels)
+    twice = project.with_videos([project.videos[0]] * 2)
+    found = predict(twice, tiny_run.path, pairs=[(1, 7), (0, 9), (1, 2), (1, 7)], config=ALL_POINTS)
+    assert looked_at_frames(found).tolist() == [[0, 9], [1, 2], [1, 7]]
+    np.testing.assert_array_equal(found.poses.frame_keys(), looked_at_frames(found))
+    nothing = predict(twice, tiny_run.path, pairs=np.zeros((0, 2), int), config=ALL_POINTS)
+    assert looked_at_frames(nothing).shape == (0, 2)
+    for pairs, message in [
+        ([(2, 0)], "2 videos"), ([(0, 24)], "from 0 to 23"), ([(0, -1)], "received -1"),
+    ]:  # fmt: skip
+        with pytest.raises(DataError, match=message):
+            predict(twice, tiny_run.path, pairs=pairs)
+    with pytest.raises(ConfigError, match="received several"):
+        predict(twice, tiny_run.path, pairs=[(0, 1)], frames="1")
+    assert looked_at_frames(project).tolist() == project.poses.frame_keys().tolist()
+
+
+def test_parts_together_are_the_whole(tiny_run, tiny_labels, monkeypatch):
+    monkeypatch.setattr(predicted_parts, "PART_EVERY_S", 0.0)  # after every batch
+    events = []
+    found = predict(
+        tiny_labels, tiny_run.path, config=ALL_POINTS, stream=True, on_event=events.append
+    )
+    parts = [event.value for event in events if isinstance(event, Part)]
+    assert [len(part.frames) for part in parts] == [4] * 6
+    whole = join_parts(parts)
+    assert whole.poses == found.poses
+    assert whole.frames.tolist() == looked_at_frames(found).tolist()
+    with pytest.raises(DataError, match="received none"):
+        join_parts([])
+
+
+def test_a_short_prediction_is_one_part_and_none_is_sent_unasked(
+    tiny_run, tiny_labels, monkeypatch
+):
+    monkeypatch.setattr(predicted_parts, "PART_EVERY_S", 1e9)
+    for stream in (True, False):
+        events = []
+        predict(
+            tiny_labels, tiny_run.path, frames="0-7", config=ALL_POINTS, stream=stream,
+            on_event=events.append,
+        )  # fmt: skip
+        assert sum(isinstance(event, Part) for event in events) == stream
+
+
+def test_predicting_and_tracking_in_one(tiny_run, tiny_labels):
+    found = predict_and_track(
+        tiny_labels, tiny_run.path, tracking=TrackConfig(max_animals=1), config=ALL_POINTS
+    )
+    assert found.poses.track.tolist() == [0] * 24
+    assert len(looked_at_frames(found)) == 24
+    plain = predict_and_track(tiny_labels, tiny_run.path, frames="0-3", config=ALL_POINTS)
+    assert plain.poses.track.tolist() == [-1] * 4
+
+
+def test_what_was_predicted_before_stopping_gets_identities(tiny_run, tiny_labels):
+    answers = iter([StopRequest.NONE] * 2 + [StopRequest.STOP_EARLY] * 999)
+    found = predict_and_track(
+        tiny_labels, tiny_run.path, tracking=IdentityConfig(track=TrackConfig(max_animals=1)),
+        config=ALL_POINTS, should_stop=lambda: next(answers),
+    )  # fmt: skip
+    assert found.poses.frame.tolist() == list(range(8))
+    assert found.poses.track.tolist() == [0] * 8
+
+
+def test_tracking_hears_of_every_request_but_the_one_that_was_obeyed(monkeypatch):
+    heard = []
+
+    def hear(found, *, config, on_event, should_stop):
+        heard.append(should_stop())
+        return found
+
+    monkeypatch.setattr(prediction, "track", hear)
+    stub = prediction_functions.SlowPredictor()
+    monkeypatch.setattr(prediction, "load_predictor", lambda models, config: stub)
+    video = open_video(np.zeros((8, 4, 4), np.uint8))
+    project = Project(videos=(video,), poses=Poses.empty(stub.skeleton))
+    none, early, cancel = StopRequest
+    for while_predicting, while_tracking, expected in [
+        (none, none, none), (none, early, early), (none, cancel, cancel),
+        (early, early, none), (early, cancel, cancel),
+    ]:  # fmt: skip
+        answers = iter([none, while_predicting, while_tracking])
+        predict_and_track(
+            project, "run", tracking=TrackConfig(), should_stop=lambda a=answers: next(a)
+        )
+        assert heard.pop() is expected
+
+
+# ---------------------------------------------------------------- in a child process
+def test_a_job_that_is_stopped_returns_what_is_done():
+    job = jobs.run(prediction_functions.predict_slowly, 10_000)
+    for event in job.events(60):
+        if isinstance(event, Part):
+            job.stop()
+            break
+    poses, frames = job.result(60)
+    assert 0 < len(frames) < 10_000
+    assert frames[:, 1].tolist() == list(range(len(frames)))
+    assert poses.frame.tolist() == list(range(len(frames)))
+
+
+def test_a_job_that_is_killed_loses_at_most_the_last_second():
+    job = jobs.run(prediction_functions.predict_slowly, 10_000)
+    parts, done = [], 0
+    for event in job.events(60):
+        if isinstance(event, Part):
+            parts.append(event.value)
+        elif isinstance(event, Progress):
+            done = int(event.done)
+        if len(parts) == 2:
+            os.kill(job.pid, signal.SIGKILL)
+            break
+    parts += [event.value for event in job.events(60) if isinstance(event, Part)]
+    assert isinstance(job.outcome, Failed)
+    kept = join_parts(parts)
+    assert kept.frames[:, 1].tolist() == list(range(len(kept.frames)))
+    assert kept.poses.frame.tolist() == list(range(len(kept.frames)))
+    # A batch takes at least 10 ms, so a second and a batch are at most 101 of them.
+    assert done - len(kept.frames) <= 4 * 101
+
+
 def test_what_cannot_be_asked_for(tiny_run, tiny_labels, tmp_path):
-    with pytest.raises(ConfigError, match="received both"):
+    with pytest.raises(ConfigError, match="received several"):
         predict(tiny_labels, tiny_run.path, frames="1", split="train")
     with pytest.raises(ConfigError, match="one of the splits"):
         predict(tiny_labels, tiny_run.path, split="bogus")

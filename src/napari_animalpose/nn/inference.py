@@ -178,13 +178,15 @@ class Predictor:
         *,
         on_progress: Callable[[int, float], None] = lambda done, rate: None,
         on_crowded: Callable[[list[int]], None] = lambda numbers: None,
+        on_poses: Callable[[Poses, Sequence[int]], None] = lambda poses, numbers: None,
         should_stop: Callable[[], StopRequest] = never_stop,
     ) -> tuple[Poses, int]:
         """Predict ascending frames; return the poses and how many frames are done.
 
         Reading goes on while the device works. `on_progress` receives the number of
         frames done and the rate in frames a second; `on_crowded` the numbers of frames
-        that may hold more animals than could be kept. `should_stop` is asked between
+        that may hold more animals than could be kept; `on_poses` the poses of every batch
+        and the numbers of its frames. `should_stop` is asked between
         batches: `StopRequest.STOP_EARLY` returns what is done.
 
         Raises
@@ -213,6 +215,7 @@ class Predictor:
                     self.skeleton, video_number, numbers, found, threshold, self.run_config.classes
                 )
             )
+            on_poses(parts[-1], numbers)
             done += len(numbers)
             on_progress(done, done / (time.monotonic() - began))
         return Poses.concat(parts), done

@@ -8,24 +8,40 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from napari_animalpose.config import PredictConfig
+from napari_animalpose.config import IdentityConfig, PredictConfig, TrackConfig
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.errors import ConfigError, DataError
 from napari_animalpose.io.run_zip import open_run
-from napari_animalpose.jobs import Event, Log, Progress, StopRequest, ignore_event, never_stop
+from napari_animalpose.jobs import (
+    Event,
+    Log,
+    Progress,
+    StopRequest,
+    ignore_event,
+    never_stop,
+)
 from napari_animalpose.pipeline.files import (
     format_frames,
     parse_frames,
     parse_frames_of_videos,
     read,
 )
+from napari_animalpose.pipeline.predicted_parts import PartStream
+from napari_animalpose.pipeline.tracking import track
 
 if TYPE_CHECKING:
     from napari_animalpose.nn.inference import Predictor
 
-__all__ = ["load_predictor", "predict", "predicted_frames"]
+__all__ = [
+    "load_predictor",
+    "looked_at_frames",
+    "predict",
+    "predict_and_track",
+    "predicted_frames",
+]
 
 FilePath = str | PathLike[str]
 FRAMES_KEY = "animalpose_frames"
@@ -76,8 +92,10 @@ def predict(
     models: FilePath | Sequence[FilePath],
     *,
     frames: str | None = None,
+    pairs: ArrayLike | None = None,
     split: str | None = None,
     config: PredictConfig | None = None,
+    stream: bool = False,
     on_event: Callable[[Event], None] = ignore_event,
     should_stop: Callable[[], StopRequest] = never_stop,
 ) -> Project:
@@ -92,10 +110,15 @@ def predict(
         the animals are takes that from the labels of `source`, and looks at these frames.
     frames : str, optional
         Which frames of every video, as `parse_frames_of_videos` reads them; by default all.
+    pairs : array_like of int, shape (F, 2), optional
+        (video, frame) to look at, in any order, instead; see `frame_choice.choose_frames`.
     split : {"train", "validation", "test"}, optional
         Only the frames that this part of the run's labels had; `source` then is the
         label file of the run.
     config : PredictConfig, optional
+    stream : bool
+        Also send what is done about every second (see `predicted_parts`): it is there even
+        if this process dies.
     on_event, should_stop : callable
         As `jobs.run` gives them. `StopRequest.STOP_EARLY` keeps what is done.
 
@@ -106,7 +129,7 @@ def predict(
         were looked at stands in `provenance`, so that frames without animals count.
     """
     project = source if isinstance(source, Project) else read(source)
-    wanted = _choose_frames(project, frames, split, models)
+    wanted = _choose_frames(project, frames, pairs, split, models)
     predictor = load_predictor(models, config)
     if predictor.needs_anchors:
         predictor.use_labels(project.poses)
@@ -119,26 +142,84 @@ def predict(
     looked_at: dict[str, str] = {}
     total = sum(len(numbers) for numbers in wanted.values())
     before = 0
-    for video, numbers in wanted.items():
+    with PartStream(on_event if stream else ignore_event) as send:
+        for video, numbers in wanted.items():
 
-        def report(done: int, rate: float, before: int = before) -> None:
-            left = (total - before - done) / rate if rate else None
-            on_event(Progress("predict", before + done, total, rate=rate, eta_s=left))
+            def report(done: int, rate: float, before: int = before) -> None:
+                left = (total - before - done) / rate if rate else None
+                on_event(Progress("predict", before + done, total, rate=rate, eta_s=left))
 
-        crowded: list[int] = []
-        poses, done = predictor.run(
-            project.videos[video], numbers, video,
-            on_progress=report, on_crowded=crowded.extend, should_stop=should_stop,
-        )  # fmt: skip
-        if crowded:
-            on_event(Log(logging.WARNING, _tell_crowded(project.videos[video].name, crowded)))
-        parts.append(poses)
-        looked_at[str(video)] = format_frames(numbers[:done])
-        before += done
-        if done < len(numbers):
-            break
+            crowded: list[int] = []
+            poses, done = predictor.run(
+                project.videos[video], numbers, video,
+                on_progress=report, on_crowded=crowded.extend, on_poses=send(video),
+                should_stop=should_stop,
+            )  # fmt: skip
+            if crowded:
+                message = _tell_crowded(project.videos[video].name, crowded)
+                on_event(Log(logging.WARNING, message))
+            parts.append(poses)
+            looked_at[str(video)] = format_frames(numbers[:done])
+            before += done
+            if done < len(numbers):
+                break
     provenance = {FRAMES_KEY: looked_at, "animalpose_models": [str(m) for m in _as_list(models)]}
     return Project(videos=project.videos, poses=Poses.concat(parts), provenance=provenance)
+
+
+def predict_and_track(
+    source: FilePath | Project,
+    models: FilePath | Sequence[FilePath],
+    *,
+    tracking: IdentityConfig | TrackConfig | None = None,
+    frames: str | None = None,
+    pairs: ArrayLike | None = None,
+    config: PredictConfig | None = None,
+    stream: bool = False,
+    on_event: Callable[[Event], None] = ignore_event,
+    should_stop: Callable[[], StopRequest] = never_stop,
+) -> Project:
+    """Predict poses and, if asked for, give every animal its identity.
+
+    Parameters
+    ----------
+    source, models, frames, pairs, config, stream
+        As in `predict`. What is streamed has no identities yet.
+    tracking : IdentityConfig or TrackConfig, optional
+        How identities are found; None leaves animals without. A `TrackConfig` alone goes
+        with stitching for as many animals.
+    on_event, should_stop : callable
+        As `jobs.run` gives them. `StopRequest.STOP_EARLY` while predicting keeps what is
+        done and still gives it identities; while tracking, it leaves later frames without.
+
+    Returns
+    -------
+    Project
+        As `predict` returns it.
+    """
+    stopped = StopRequest.NONE
+
+    def ask() -> StopRequest:
+        nonlocal stopped
+        stopped = should_stop()
+        return stopped
+
+    found = predict(
+        source, models, frames=frames, pairs=pairs, config=config, stream=stream,
+        on_event=on_event, should_stop=ask,
+    )  # fmt: skip
+    if tracking is None or not len(found.poses):
+        return found
+    if isinstance(tracking, TrackConfig):
+        identity = IdentityConfig(track=tracking).with_animals(tracking.max_animals)
+    else:
+        identity = tracking
+
+    def ask_again() -> StopRequest:  # a request that was obeyed already is no new one
+        answer = should_stop()
+        return StopRequest.NONE if answer is stopped is StopRequest.STOP_EARLY else answer
+
+    return track(found, config=identity, on_event=on_event, should_stop=ask_again)
 
 
 def _tell_crowded(name: str, frames: Sequence[int]) -> str:
@@ -161,6 +242,21 @@ def predicted_frames(project: Project) -> dict[int, np.ndarray[Any, Any]] | None
     }
 
 
+def looked_at_frames(project: Project) -> NDArray[np.int64]:
+    """Return the (video, frame) that a prediction looked at, sorted, shape (F, 2).
+
+    Of a file that does not say it, the frames with poses.
+    """
+    frames = predicted_frames(project)
+    if frames is None:
+        return project.poses.frame_keys()
+    parts = [
+        np.stack([np.full(len(numbers), video, np.int64), numbers], axis=1)
+        for video, numbers in sorted(frames.items())
+    ]
+    return np.concatenate([np.zeros((0, 2), np.int64), *parts])
+
+
 def _as_list(models: FilePath | Sequence[FilePath]) -> list[FilePath]:
     return [models] if isinstance(models, str | PathLike) else list(models)
 
@@ -168,12 +264,17 @@ def _as_list(models: FilePath | Sequence[FilePath]) -> list[FilePath]:
 def _choose_frames(
     project: Project,
     frames: str | None,
+    pairs: ArrayLike | None,
     split: str | None,
     models: FilePath | Sequence[FilePath],
 ) -> dict[int, list[int]]:
-    """Frames to look at, by video."""
-    if frames is not None and split is not None:
-        raise ConfigError("Expected frames or a split; received both. Leave one out.")
+    """Frames to look at, by video, ascending."""
+    if sum(choice is not None for choice in (frames, pairs, split)) > 1:
+        raise ConfigError(
+            "Expected one of frames, pairs and a split; received several. Leave the others out."
+        )
+    if pairs is not None:
+        return _group_by_video(project, pairs)
     if split is not None:
         parts = open_run(_as_list(models)[0]).read_split()
         if split not in parts:
@@ -195,3 +296,24 @@ def _choose_frames(
         return {number: list(range(length)) for number, length in enumerate(lengths)}
     wanted = parse_frames_of_videos(frames, lengths)
     return {number: rows.tolist() for number, rows in enumerate(wanted) if len(rows)}
+
+
+def _group_by_video(project: Project, pairs: ArrayLike) -> dict[int, list[int]]:
+    """Return the frames of (video, frame) pairs by video, ascending, without repeats."""
+    keys = np.unique(np.asarray(pairs, np.int64).reshape(-1, 2), axis=0)
+    chosen: dict[int, list[int]] = {}
+    for video in np.unique(keys[:, 0]).tolist():
+        if not 0 <= video < len(project.videos):
+            raise DataError(
+                f"Expected frames of the {len(project.videos)} videos of the project; received "
+                f"some of video {video}."
+            )
+        numbers = keys[keys[:, 0] == video, 1]
+        length = len(project.videos[video])
+        if numbers[0] < 0 or numbers[-1] >= length:
+            wrong = numbers[0] if numbers[0] < 0 else numbers[-1]
+            raise DataError(
+                f"Expected frames from 0 to {length - 1} of video {video}; received {wrong}."
+            )
+        chosen[video] = numbers.tolist()
+    return chosen
