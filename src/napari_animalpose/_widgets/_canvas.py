@@ -69,6 +69,8 @@ class Canvas(QObject):
         Other points are selected.
     layers_lost
         A person deleted one of the layers.
+    mode_changed
+        The Points layer is in another of napari's modes.
     wheel_turned : float, bool
         The wheel with Alt, in steps away from the person, and whether Shift was held.
     """
@@ -76,6 +78,7 @@ class Canvas(QObject):
     points_changed = Signal(object)
     selection_changed = Signal()
     layers_lost = Signal()
+    mode_changed = Signal()
     wheel_turned = Signal(float, bool)
 
     def __init__(self, viewer: napari.Viewer, parent: QObject | None = None) -> None:
@@ -311,6 +314,7 @@ class Canvas(QObject):
         if self.points is not None and self._follow_drag in self.points.mouse_drag_callbacks:
             self.points.mouse_drag_callbacks.remove(self._follow_drag)
             self.points.mouse_drag_callbacks.append(self._follow_drag)
+        self.mode_changed.emit()
 
     def _grab_whole(self, layer: Points, event: Any) -> None:
         """Select the whole animal under the cursor, so that the drag that follows moves it."""

@@ -6,9 +6,9 @@ Docks are views of it. It holds the viewer weakly and uses its public interface 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from napari.utils.notifications import show_error, show_info
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import napari
 
 __all__ = ["Session", "find_session", "get_session"]
+
+Result = TypeVar("Result")
 
 _SESSIONS: dict[int, Session] = {}
 
@@ -128,13 +130,27 @@ class Session(QObject):
         """Open labels, a video or a folder in place of what is open; return whether it is."""
         if ask and not self.may_close():
             return False
-        try:
-            document = Document.open(path)
-        except AnimalPoseError as error:
-            self.show_error(str(error))
+        document = self.attempt(lambda: Document.open(path))
+        if document is not None:
+            self.set_document(document)
+        return document is not None
+
+    def open_new(self, videos: Sequence[str | Path], *, ask: bool = True) -> bool:
+        """Begin a project with some videos; return whether it is open."""
+        if ask and not self.may_close():
             return False
-        self.set_document(document)
-        return True
+        document = self.attempt(lambda: Document.from_videos(videos))
+        if document is not None:
+            self.set_document(document)
+        return document is not None
+
+    def attempt(self, action: Callable[[], Result]) -> Result | None:
+        """Return what a function returns; what the user did wrong is told, and then None."""
+        try:
+            return action()
+        except (AnimalPoseError, OSError) as error:
+            self.show_error(str(error))
+            return None
 
     def set_document(self, document: Document | None) -> None:
         """Show another document; the one before is closed without asking."""
@@ -381,10 +397,8 @@ class Session(QObject):
             path = self.dialogs.ask_save_path(document)
             if path is None:
                 return False
-        try:
-            written = document.save(path)
-        except (AnimalPoseError, OSError) as error:
-            self.show_error(f"{error}")
+        written = self.attempt(lambda: document.save(path))
+        if written is None:
             return False
         self._update_title()
         self.state_changed.emit()
@@ -482,6 +496,13 @@ class Session(QObject):
         show_info(message)
 
     # ------------------------------------------------------------------------ docks, closing
+    def show_docks(self) -> None:
+        """Show what labelling needs, where none of our docks is there yet."""
+        if not any(title.endswith("(Animal Pose)") for title in self.viewer.window.dock_widgets):
+            self.open_dock("timeline")
+            self.open_dock("skeleton")
+            self.open_dock("project")
+
     def open_dock(self, name: str) -> QWidget:
         """Show one of our docks, made if it is not there; return its widget."""
         widget = show_dock(self.viewer, name)
@@ -503,7 +524,7 @@ class Session(QObject):
         """Have a function asked before the window closes; False keeps it open."""
         self._close_checks.append(check)
 
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Ask about unsaved work when the window is about to close."""
         if watched is self._window and event is not None and event.type() == QEvent.Type.Close:
             if not (self.may_close() and all(check() for check in self._close_checks)):
@@ -558,5 +579,5 @@ def _guess_shape(document: Document, number: int) -> tuple[int, int, int, int]:
         return max(n, last), height, width, 1
     except VideoError:
         placed = rows.xy[np.isfinite(rows.xy).all(axis=-1)]
-        width, height = (placed.max(axis=0) + 1 if len(placed) else (640, 480))
+        width, height = placed.max(axis=0) + 1 if len(placed) else (640, 480)
         return last, int(np.ceil(height)), int(np.ceil(width)), 1

@@ -2,8 +2,9 @@
 
 Four kinds change the table: `FrameEdit` replaces the rows of some frames, `NodesEdit`
 changes the skeleton, `TracksEdit` the track names, `TableEdit` everything. Each holds what
-was there before and what is there after, and nothing of the rest of the table. A fifth,
-`edit_sequence.EditSequence`, is several of them as one step.
+was there before and what is there after, and nothing of the rest of the table.
+`mark_edits.MarksEdit` and `io.video_edits.VideosEdit` change what a project holds around its
+table, and `edit_sequence.EditSequence` is several edits as one step.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,16 @@ from numpy.typing import NDArray
 from napari_animalpose.data.columns import COLUMNS
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.data.video import Video
 from napari_animalpose.registry import Registry
+
+if TYPE_CHECKING:
+    from napari_animalpose.data.mark_edits import Marks
 
 __all__ = [
     "Edit",
     "FrameEdit",
+    "Holder",
     "NodesEdit",
     "TableEdit",
     "TracksEdit",
@@ -34,6 +40,14 @@ __all__ = [
 ]
 
 NodeValues = Mapping[str, NDArray[Any]]  # "xy", "visibility", "point_score" of some nodes
+
+
+class Holder(Protocol):
+    """What edits change: a table and, around it, what is said of frames and videos."""
+
+    poses: Poses
+    marks: Marks
+    videos: tuple[Video, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +66,10 @@ class Edit(ABC):
     @abstractmethod
     def apply(self, poses: Poses) -> None:
         """Change the table, which must be in the state that this edit was made for."""
+
+    def apply_to(self, holder: Holder) -> None:
+        """Change a project, which must be in the state that this edit was made for."""
+        self.apply(holder.poses)
 
     @abstractmethod
     def inverse(self) -> Edit:
@@ -330,6 +348,8 @@ class TableEdit(Edit):
 for _kind in (FrameEdit, NodesEdit, TracksEdit, TableEdit):
     edit_kinds.register(_kind.kind, _kind)
 edit_kinds.register("sequence", "napari_animalpose.data.edit_sequence:EditSequence")
+edit_kinds.register("marks", "napari_animalpose.data.mark_edits:MarksEdit")
+edit_kinds.register("videos", "napari_animalpose.io.video_edits:VideosEdit")
 
 
 def _count_bytes(poses: Poses) -> int:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_animalpose.data.edit_kinds import Edit, edit_from_dict, read_header
+from napari_animalpose.data.edit_kinds import Edit, Holder, edit_from_dict, read_header
 from napari_animalpose.data.poses import Poses
 
 __all__ = ["EditSequence", "chain_edits"]
@@ -30,12 +30,19 @@ class EditSequence(Edit):
 
     def apply(self, poses: Poses) -> None:
         """Do all edits; where one is refused, none is done."""
+        self._do_all(lambda edit: edit.apply(poses))
+
+    def apply_to(self, holder: Holder) -> None:
+        """Do all edits of a project; where one is refused, none is done."""
+        self._do_all(lambda edit: edit.apply_to(holder))
+
+    def _do_all(self, do: Callable[[Edit], None]) -> None:
         for position, edit in enumerate(self.edits):
             try:
-                edit.apply(poses)
+                do(edit)
             except ValueError:
                 for done in reversed(self.edits[:position]):
-                    done.inverse().apply(poses)
+                    do(done.inverse())
                 raise
 
     def inverse(self) -> EditSequence:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_animalpose.data.edit_kinds import Edit
+from napari_animalpose.data.edit_kinds import Edit, Holder
 from napari_animalpose.data.poses import Poses
 
 __all__ = ["Change", "History"]
@@ -26,12 +26,16 @@ class Change:
         (video, frame), sorted; None = any frame may have changed.
     skeleton, tracks : bool
         Whether the skeleton or the track names changed.
+    videos, marks : bool
+        Whether the videos changed; the suggested frames or those marked as empty.
     """
 
     label: str
     frames: NDArray[np.int64] | None
     skeleton: bool
     tracks: bool
+    videos: bool = False
+    marks: bool = False
 
 
 class History:
@@ -43,6 +47,8 @@ class History:
         The table. From now on it changes through this history alone.
     max_bytes : int
         Memory that edits may hold; the oldest are forgotten first, the newest never.
+    holder : Holder, optional
+        The project around the table, for edits of more than the table.
 
     Attributes
     ----------
@@ -50,8 +56,11 @@ class History:
         Each is called with a `Change` after every change, in order.
     """
 
-    def __init__(self, poses: Poses, max_bytes: int = 256 * 2**20) -> None:
+    def __init__(
+        self, poses: Poses, max_bytes: int = 256 * 2**20, holder: Holder | None = None
+    ) -> None:
         self.poses = poses
+        self.holder = holder
         self.max_bytes = max_bytes
         self.on_change: list[Callable[[Change], None]] = []
         self._done: list[Edit] = []
@@ -136,6 +145,16 @@ class History:
         return self.undo_labels[::-1] + self.redo_labels
 
     @property
+    def next_undo(self) -> Edit | None:
+        """The edit that `undo` would undo."""
+        return self._done[-1] if self._done else None
+
+    @property
+    def next_redo(self) -> Edit | None:
+        """The edit that `redo` would do again."""
+        return self._undone[-1] if self._undone else None
+
+    @property
     def nbytes(self) -> int:
         """Memory that the edits hold, in bytes."""
         return self._nbytes
@@ -163,13 +182,19 @@ class History:
         return edit.label
 
     def _apply(self, edit: Edit) -> Change:
-        skeleton, names = self.poses.skeleton, self.poses.track_names
-        edit.apply(self.poses)
+        skeleton, names, holder = self.poses.skeleton, self.poses.track_names, self.holder
+        around = None if holder is None else (holder.videos, holder.marks)
+        if holder is None:
+            edit.apply(self.poses)
+        else:
+            edit.apply_to(holder)
         return Change(
             edit.label,
             edit.touched,
             skeleton=self.poses.skeleton != skeleton,
             tracks=self.poses.track_names != names,
+            videos=holder is not None and around is not None and holder.videos is not around[0],
+            marks=holder is not None and around is not None and holder.marks is not around[1],
         )
 
     def _announce(self, change: Change) -> None:
