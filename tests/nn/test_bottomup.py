@@ -20,7 +20,7 @@ from napari_animalpose.nn.models.detectors.bottomup import BottomUpDetector
 from napari_animalpose.nn.models.forward import Forward
 from napari_animalpose.nn.models.heads.multi_instance import MultiInstanceHead
 from napari_animalpose.nn.models.preparation import examples_around_animals
-from napari_animalpose.nn.training import _nearest
+from napari_animalpose.nn.validation import find_nearest
 from napari_animalpose.pipeline import train
 
 SKELETON = Skeleton(("head", "body", "tail", "wing"), ((1, 0), (1, 2), (1, 3)))
@@ -266,8 +266,8 @@ def test_the_preview_of_training_shows_the_nearest_peak_of_each_labelled_point()
     found = np.concatenate([truth[::-1] + 0.5, truth[:1] + 40]).astype(np.float32)
     truth[0, 1] = np.nan
     found[:, 3] = np.nan
-    nearest = _nearest(found, truth)
+    nearest = find_nearest(found, truth)
     known = np.isfinite(truth[..., 0]) & [True, True, True, False]
     np.testing.assert_allclose(nearest[known], truth[known] + 0.5, atol=1e-4)
     assert np.isnan(nearest[~known]).all()
-    assert np.isnan(_nearest(found[:0], truth)).all()
+    assert np.isnan(find_nearest(found[:0], truth)).all()

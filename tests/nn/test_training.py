@@ -1,6 +1,7 @@
 """Training a tiny network on dots: it learns, stops, resumes and fails as it should."""
 
 import math
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -30,7 +31,7 @@ def draw_data(n_train=24, n_validation=8, seed=0):
         for (px, py), level, sigma in zip(xy[0], (200, 120), (4, 2), strict=True):
             frame += level * np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2))
         number = store.append(np.clip(frame, 0, 255).astype(np.uint8)[..., None])
-        examples.append(Example(number, frame_centre((SIDE, SIDE)), xy))
+        examples.append(Example(number, frame_centre((SIDE, SIDE)), xy, source=(0, number)))
     return TrainingData(
         store, examples[:n_train], examples[n_train:], (SIDE, SIDE), animal_size_px=40.0
     )
@@ -107,10 +108,45 @@ def test_every_epoch_is_told_with_its_loss_and_previews_fit_their_frame(trained)
     assert losses[-1] < 0.5 * losses[0]
     rates = [event.values["learning_rate"] for event in metrics(events)]
     assert rates == sorted(rates, reverse=True)
-    preview = next(event for event in events if isinstance(event, Preview)).arrays
-    assert preview["frame"].shape == (SIDE, SIDE, 1)
-    assert preview["maps"].shape == (SIDE // 2, SIDE // 2, 2)
-    assert preview["points"].shape == preview["truth"].shape == (1, 2, 2)
+
+
+def test_every_metric_names_the_best_epoch_so_far(trained):
+    _, events, _, checkpoint = trained
+    errors = {}
+    for event in metrics(events):
+        assert event.source == "single_instance"
+        errors[event.step] = event.values.get("val_error_px", math.inf)
+        best = min(errors, key=errors.get)
+        assert event.values["best_step"] == best
+        assert event.values["best_epoch"] == best / 40
+        assert event.values["best_error_px"] == errors[best]
+    assert metrics(events)[-1].values["best_error_px"] == checkpoint.error_px
+
+
+def test_previews_show_the_same_frames_in_px_of_the_input(trained):
+    trainer, events, _, _ = trained
+    previews = [event.arrays for event in events if isinstance(event, Preview)]
+    assert len(previews) >= 2
+    validation = trainer.data.validation
+    for arrays in previews:
+        assert (arrays["scale"], arrays["stride"]) == (1.0, 2)
+        assert len(arrays["examples"]) == 3
+        for example, number in zip(arrays["examples"], (0, 4, 7), strict=True):
+            np.testing.assert_array_equal(example.frame, trainer.data.store[24 + number])
+            np.testing.assert_allclose(example.truth, validation[number].xy, rtol=1e-6)
+            assert example.points.shape == (1, 2, 2)
+            assert example.confidence.shape == example.node.shape == (SIDE // 2, SIDE // 2)
+            assert (example.confidence.dtype, example.node.dtype) == (np.float16, np.uint8)
+            assert example.source == (0, 24 + number)
+    assert [arrays["step"] for arrays in previews] == [
+        event.step for event in metrics(events) if "val_error_px" in event.values
+    ]
+    last = previews[-1]["examples"][0]  # the peak of a map lies where the point was found
+    row, column = np.unravel_index(
+        np.where(last.node == 0, last.confidence, 0).argmax(), last.node.shape
+    )
+    assert np.abs(np.array([column, row]) * 2 - last.points[0, 0]).max() <= 2
+    assert len(pickle.dumps(previews[-1])) < 3 * (SIDE**2 + 3 * (SIDE // 2) ** 2) + 4096
 
 
 def test_the_checkpoint_holds_what_going_on_needs(trained):
@@ -121,6 +157,64 @@ def test_the_checkpoint_holds_what_going_on_needs(trained):
     again.restore(Checkpoint(checkpoint.weights, checkpoint.raw, checkpoint.optimizer))
     assert again.validate()["val_error_px"] == pytest.approx(checkpoint.error_px, rel=1e-3)
     assert again.step == 0
+
+
+def test_going_on_never_ends_worse_than_it_started(trained):
+    """A learning rate that ruins everything: the weights of the start are kept."""
+    *_, checkpoint = trained
+    again, events, best = make_trainer(
+        learning_rate=0.3, warmup_steps=0, steps_per_epoch=4, epochs=3, seed=5
+    )
+    again.restore(Checkpoint(checkpoint.weights, checkpoint.raw, checkpoint.optimizer))
+    kept = again.run()
+    start, *others = metrics(events)
+    assert (start.step, start.values["epoch"]) == (0, 0)
+    assert "loss" not in start.values
+    assert start.values["val_error_px"] == pytest.approx(checkpoint.error_px, rel=1e-3)
+    errors = [event.values.get("val_error_px", math.inf) for event in others]
+    assert min(errors) > 2 * start.values["val_error_px"]
+    assert best == [kept]
+    for value, expected in zip(kept.weights, checkpoint.weights, strict=True):
+        np.testing.assert_array_equal(value, expected)
+
+
+def test_going_on_is_better_where_there_is_more_to_learn():
+    """Half trained, then on with as many frames again: better than the start, by far."""
+    first, _, _ = make_trainer(draw_data(4, 8), epochs=2)
+    half = first.run()
+    again, events, best = make_trainer(draw_data(24, 8), epochs=4, learning_rate=2.5e-3)
+    again.data.validation, again.data.store = first.data.validation, first.data.store
+    again.sampler.store = draw_data(24, 8).store
+    again.restore(Checkpoint(half.weights, half.raw, half.optimizer))
+    kept = again.run()
+    assert metrics(events)[0].values["val_error_px"] == pytest.approx(half.error_px, rel=1e-3)
+    assert kept.error_px < 0.7 * half.error_px
+    assert [each.error_px for each in best] == sorted(
+        (each.error_px for each in best), reverse=True
+    )
+
+
+def test_going_on_averages_from_the_start(trained):
+    """One step of a vanishing rate leaves the average where it was, not at the raw weights."""
+    *_, checkpoint = trained
+    again, _, _ = make_trainer(learning_rate=1e-12, warmup_steps=0, steps_per_epoch=1, epochs=1,
+                               ema_momentum=0.99)  # fmt: skip
+    again.restore(Checkpoint(checkpoint.weights, checkpoint.raw))
+    again.run()
+    for now, average, raw in zip(
+        again.averaged.get_weights(), checkpoint.weights, checkpoint.raw, strict=True
+    ):
+        np.testing.assert_allclose(now, 0.99 * average + 0.01 * raw, atol=1e-5)
+
+
+def test_without_validation_frames_going_on_keeps_the_best_by_its_loss(trained):
+    *_, checkpoint = trained
+    again, events, best = make_trainer(draw_data(6, 0), steps_per_epoch=1, epochs=1)
+    again.restore(Checkpoint(checkpoint.weights))
+    again.run()
+    assert [event.step for event in metrics(events)] == [1]
+    assert math.isnan(metrics(events)[0].values["best_error_px"])
+    assert len(best) == 1
 
 
 def test_a_state_goes_from_one_precision_to_another(trained):

@@ -95,7 +95,8 @@ def test_resuming_starts_where_the_old_run_ended(tiny_run, tiny_labels, tiny_ove
         tiny_labels, tmp_path / "more", resume=tiny_run.path, on_event=events.append,
         overrides=["train.epochs=1", "train.steps_per_epoch=1", "train.learning_rate=1e-9"],
     )  # fmt: skip
-    (metric,) = [event for event in events if isinstance(event, Metric)]
+    start, metric = [event for event in events if isinstance(event, Metric)]
+    assert start.values["val_error_px"] == pytest.approx(metric.values["val_error_px"], rel=0.02)
     log = RunFolder(tiny_run.path).read_log()
     best = min(float(value) for value in log["val_error_px"] if value)
     assert metric.values["val_error_px"] == pytest.approx(best, rel=0.02)

@@ -83,7 +83,8 @@ class _Bars:
 def _describe(metric: Metric) -> str:
     """One line of training figures: what a person watches."""
     values = metric.values
-    text = f"{values['seconds']:6.0f} s  step {metric.step:6d}  loss {values['loss']:.5f}"
+    text = f"{values['seconds']:6.0f} s  step {metric.step:6d}"
+    text += f"  loss {values['loss']:.5f}" if "loss" in values else "  at the start"
     if "val_error_p50" in values:
         text += f"  validation: median {values['val_error_p50']:.2f} px"
         text += f", 90 % {values['val_error_p90']:.2f} px"

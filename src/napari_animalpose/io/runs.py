@@ -239,6 +239,24 @@ class RunFolder:
         """Return the names of the networks that have weights."""
         return sorted(path.parent.name for path in self.path.glob("*/weights.npz"))
 
+    def untrained(self) -> list[str]:
+        """Return the names of the networks that the configuration has and that lack weights.
+
+        Raises
+        ------
+        ModelError
+            If the folder holds no configuration.
+        """
+        trained = self.trained()
+        return [name for name in self.read_config().networks if name not in trained]
+
+    def copy_network(self, other: RunFolder, network: str) -> None:
+        """Copy weights and state of a network from another folder, each whole or not at all."""
+        (self.path / network).mkdir(exist_ok=True)
+        for name in ("weights.npz", "state.npz"):
+            with atomic_path(self.path / network / name) as temporary:
+                shutil.copyfile(other.path / network / name, temporary)
+
     def write_state(
         self, network: str, raw: Sequence[NDArray[Any]], optimizer: Sequence[NDArray[Any]]
     ) -> None:

@@ -110,6 +110,8 @@ class Example:
         Number of each instance's identity, -1 = not known; empty where it is of none.
     anywhere : bool
         The window may lie anywhere in the frame: there is no animal to lie around.
+    source : (int, int), optional
+        (video, frame) that the kept frame is of.
     """
 
     frame: int
@@ -117,6 +119,7 @@ class Example:
     xy: NDArray[np.float64]
     classes: tuple[int, ...] = ()
     anywhere: bool = False
+    source: tuple[int, int] | None = None
 
 
 class Batch(NamedTuple):

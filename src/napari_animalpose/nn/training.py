@@ -34,6 +34,13 @@ from napari_animalpose.nn.models.network import build_head_network, resolve_prec
 from napari_animalpose.nn.models.preparation import TrainingData
 from napari_animalpose.nn.pretrained import find_weights
 from napari_animalpose.nn.schedule import Schedule
+from napari_animalpose.nn.validation import (
+    ValidationExample,
+    choose_examples,
+    closest_distances,
+    make_example,
+    preview_arrays,
+)
 
 __all__ = ["Checkpoint", "Trainer"]
 
@@ -124,6 +131,8 @@ class Trainer:
         self._train_step = tf.function(self._step, autograph=False, reduce_retracing=True)
         self.best = Checkpoint(self.averaged.get_weights())
         self.step = self.epoch = self._fruitless = 0
+        self._has_best = self._goes_on = False
+        self._shown = choose_examples(data.validation)
 
     # --------------------------------------------------------------------- one step
     def _make_optimizer(self) -> Any:
@@ -169,12 +178,19 @@ class Trainer:
         return loss
 
     def _momentum(self) -> float:
-        """EMA momentum that starts low: an average of ten steps knows nothing of the first."""
-        return min(self.config.train.ema_momentum, (1 + self.step) / (10 + self.step))
+        """EMA momentum that starts low: an average of ten steps knows nothing of the first.
+
+        Not so where training goes on from an average that is good already.
+        """
+        momentum = self.config.train.ema_momentum
+        return momentum if self._goes_on else min(momentum, (1 + self.step) / (10 + self.step))
 
     # ----------------------------------------------------------------- the whole run
     def run(self) -> Checkpoint:
         """Train to the end and return the best checkpoint.
+
+        Training that goes on begins with a validation: the weights that it started from
+        are the best ones until others are better on the validation frames of today.
 
         Raises
         ------
@@ -184,6 +200,8 @@ class Trainer:
             If the loss stops being a number.
         """
         batches = self._batches()
+        if self._goes_on:
+            self._validate_start()
         self.schedule.begin()
         validated_at, validation_s, stopped = time.monotonic(), 0.0, False
         while not (stopped or self.schedule.is_over(self.step) or self._is_stuck()):
@@ -201,6 +219,13 @@ class Trainer:
                 self._keep_if_best(self._rate(values), loss)
             self._report(loss, values, now - began)
         return self.best
+
+    def _validate_start(self) -> None:
+        """Make the weights that training goes on from the best ones so far."""
+        values = self.validate()
+        if math.isfinite(self._rate(values)):  # without validation frames nothing compares
+            self._keep_if_best(self._rate(values), math.nan)
+            self._report(math.nan, values, 0.0)
 
     def _is_stuck(self) -> bool:
         """Whether `patience_epochs` validated epochs have brought nothing better."""
@@ -272,10 +297,10 @@ class Trainer:
 
     def _keep_if_best(self, error_px: float, loss: float) -> None:
         score = error_px if math.isfinite(error_px) else loss
-        if self.best.step and not score < self.best.error_px:  # NaN is no improvement
+        if self._has_best and not score < self.best.error_px:  # NaN is no improvement
             self._fruitless += 1
             return
-        self._fruitless = 0
+        self._fruitless, self._has_best = 0, True
         self.best = Checkpoint(
             self.averaged.get_weights(),
             self.network.get_weights(),
@@ -316,6 +341,7 @@ class Trainer:
         _check_shapes(raw, self.network.weights)
         self.averaged.set_weights(checkpoint.weights)
         self.network.set_weights(raw)
+        self._goes_on = True
         if checkpoint.optimizer:
             _check_shapes(checkpoint.optimizer, variables)
             for variable, value in zip(variables, checkpoint.optimizer, strict=True):
@@ -334,19 +360,26 @@ class Trainer:
         scale = self.model.input_scale
         distances: list[NDArray[np.float64]] = []
         named: list[bool] = []
-        preview: dict[str, Any] | None = None
-        for example in self.data.validation:
+        shown: list[ValidationExample] = []
+        for number, example in enumerate(self.data.validation):
             frame = self.data.store[example.frame]
             found, likely = (
                 part[0] for part in self.forward.check_inputs(frame[None], example.xy[None])
             )
             truth = unscale_points(example.xy, scale)
             named += _compare_classes(likely, example.classes)
-            distances.append(_closest(found, truth, self.data.animal_size_px))
-            if preview is None and len(truth):  # an empty frame would show nothing
-                preview = self._preview(frame, truth, found)
-        if preview is not None:
-            self._emit(Preview(f"validation {self.name}", preview))
+            distances.append(closest_distances(found, truth, self.data.animal_size_px))
+            if number in self._shown:
+                points, outputs = (
+                    scale_points(found, scale),
+                    self.forward.maps_of_inputs(frame[None]),
+                )
+                maps = next(iter(outputs.values()))[0]
+                shown.append(make_example(frame, example.xy, points, maps, example.source))
+        if shown:
+            stride, when = self.model.output_stride, {"step": self.step, "epoch": self.epoch}
+            arrays = preview_arrays(shown, scale=scale, stride=stride, **when)
+            self._emit(Preview(f"validation {self.name}", arrays))
         values = {"val_class_accuracy": _mean(named)} if self.model.classes else {}
         error = np.concatenate(distances) if distances else np.zeros(0)
         if not error.size:
@@ -358,25 +391,17 @@ class Trainer:
             "val_error_p90": float(np.percentile(error, 90)),
         }
 
-    def _preview(
-        self, frame: NDArray[np.uint8], truth: NDArray[np.float64], found: NDArray[np.float32]
-    ) -> dict[str, Any]:
-        """Arrays of one validation frame, everything in px of the network input."""
-        scale = self.model.input_scale
-        outputs = self.forward.maps_of_inputs(frame[None])
-        return {
-            "frame": frame,
-            "truth": scale_points(truth, scale),
-            "points": scale_points(_nearest(found, truth), scale),
-            "maps": next(iter(outputs.values()))[0],
-            "stride": self.model.output_stride,
-        }
-
     def _report(self, loss: float, values: dict[str, float], training_s: float) -> None:
         rate = self.schedule.learning_rate(self.step)
         metrics = {"epoch": float(self.epoch), "loss": loss, "learning_rate": rate, **values}
         metrics["seconds"] = time.monotonic() - self.schedule.started
-        self._emit(Metric(self.step, metrics))
+        if self._has_best:
+            best = self.best
+            metrics |= {"best_step": best.step, "best_epoch": best.epoch}
+            metrics["best_error_px"] = best.error_px if self.data.validation else math.nan
+        if math.isnan(loss):  # of the weights that training started from
+            del metrics["loss"]
+        self._emit(Metric(self.step, metrics, source=self.name))
         if self.epoch == 1:
             per_step = 1000 * training_s / max(1, self.step)
             self._emit(Log(logging.INFO, f"{per_step:.0f} ms a step in {self.precision}"))
@@ -400,33 +425,3 @@ def _compare_classes(likely: NDArray[np.float32], classes: Sequence[int]) -> lis
 
 def _mean(values: Sequence[bool]) -> float:
     return sum(values) / len(values) if values else math.nan
-
-
-def _closest(
-    found: NDArray[np.float32], truth: NDArray[np.float64], missed_px: float
-) -> NDArray[np.float64]:
-    """Distances of the labelled points to the nearest instance's point, at most `missed_px`.
-
-    Parameters
-    ----------
-    found : (I, K, 2), truth : (J, K, 2), px; NaN = missing.
-    """
-    difference = found[None] - truth[:, None]  # (J, I, K, 2)
-    distance = np.sqrt((difference**2).sum(axis=-1))
-    distance = np.fmin(distance, missed_px).min(axis=1, initial=missed_px)  # (J, K)
-    return np.asarray(distance[np.isfinite(truth).all(axis=-1)], np.float64)
-
-
-def _nearest(found: NDArray[np.float32], truth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return, for each labelled point (J, K, 2), the nearest of the points (I, K, 2) found.
-
-    NaN where nothing is labelled or found. What a network finds need not be in the order
-    of the labels, nor joined to animals yet.
-    """
-    if not len(found):
-        return np.full_like(truth, np.nan)
-    distance = np.linalg.norm(found[None] - truth[:, None], axis=-1)  # (J, I, K)
-    known = np.isfinite(distance).any(axis=1)  # (J, K)
-    chosen = np.where(np.isnan(distance), np.inf, distance).argmin(axis=1)
-    points = np.take_along_axis(found, chosen[..., None], axis=0)  # (J, K, 2)
-    return np.where(known[..., None], points, np.nan)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_animalpose.data.columns import number_repeats
 from napari_animalpose.data.poses import Poses
@@ -27,9 +27,10 @@ from napari_animalpose.nn.metrics import (
 from napari_animalpose.nn.metrics import evaluate as evaluate_poses
 from napari_animalpose.pipeline.files import parse_frames_of_videos, read, select_frames
 from napari_animalpose.pipeline.prediction import predicted_frames
+from napari_animalpose.pipeline.worst import mean_errors
 from napari_animalpose.tracking.metrics import TrackEvaluation, evaluate_tracks
 
-__all__ = ["Comparison", "draw_evaluation", "evaluate"]
+__all__ = ["Comparison", "draw_evaluation", "evaluate", "match_videos"]
 
 if TYPE_CHECKING:
     from napari_animalpose.drawing.comparison import ErrorTile
@@ -82,6 +83,7 @@ def evaluate(
     labels: FilePath | Project,
     *,
     frames: str | None = None,
+    pairs: ArrayLike | None = None,
 ) -> Comparison:
     """Compare predicted poses with labels.
 
@@ -96,6 +98,8 @@ def evaluate(
         frames that the prediction looked at, if its file says which these are, and else
         all labelled frames. Frames marked as empty are among them: what is predicted there
         is a false positive.
+    pairs : array_like of int, shape (F, 2), optional
+        Only these (video, frame) of `labels` instead, as far as they are labelled.
 
     Raises
     ------
@@ -106,13 +110,16 @@ def evaluate(
     truth = project.poses.labels_or_all()
     found = _match_videos(guess, project, guess.poses.select(~guess.poses.is_label))
     keys = np.unique(np.concatenate([truth.frame_keys(), project.negative_frames]), axis=0)
-    if frames is not None:
+    if pairs is not None:
+        wanted = np.asarray(pairs, np.int64).reshape(-1, 2)
+        keys = _keep_frames(keys, {v: wanted[wanted[:, 0] == v, 1] for v in set(wanted[:, 0])})
+    elif frames is not None:
         lengths = [len(video) for video in project.videos]
         keys = _keep_frames(keys, dict(enumerate(parse_frames_of_videos(frames, lengths))))
     else:
         looked_at = predicted_frames(guess)
         if looked_at is not None:
-            numbers = _video_numbers(guess, project)
+            numbers = match_videos(guess, project)
             keys = _keep_frames(keys, {numbers[v]: f for v, f in looked_at.items() if v in numbers})
     if not len(keys):
         raise DataError(
@@ -137,7 +144,7 @@ def _keep_frames(
     return keys[keep]
 
 
-def _video_numbers(guess: Project, labels: Project) -> dict[int, int]:
+def match_videos(guess: Project, labels: Project) -> dict[int, int]:
     """Number in `labels` of each video of `guess`: the same source, else name, else the only one.
 
     Raises
@@ -176,7 +183,7 @@ def _number_by_name(project: Project, without: Iterable[int]) -> dict[str, int]:
 
 
 def _match_videos(guess: Project, labels: Project, poses: Poses) -> Poses:
-    numbers = _video_numbers(guess, labels)
+    numbers = match_videos(guess, labels)
     poses = poses.select(np.isin(poses.video, list(numbers)))
     renumber = np.zeros(len(guess.videos), np.int32)
     for old, new in numbers.items():
@@ -269,11 +276,7 @@ def _worst_tiles(comparison: Comparison, count: int) -> list[ErrorTile]:
     from napari_animalpose.drawing.comparison import ErrorTile
 
     matches = match_frames(comparison.predicted, comparison.truth)
-    distance = np.linalg.norm(
-        comparison.truth.xy[matches.truth] - comparison.predicted.xy[matches.predicted], axis=-1
-    )
-    counted = np.isfinite(distance)
-    mean = np.where(counted, distance, 0).sum(axis=1) / np.maximum(1, counted.sum(axis=1))
+    mean = np.nan_to_num(mean_errors(comparison, matches)[1])
     truth, predicted = comparison.truth, comparison.predicted
     return [
         ErrorTile(

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_animalpose.config import IdentityConfig, PredictConfig, TrackConfig
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
-from napari_animalpose.errors import ConfigError, DataError
+from napari_animalpose.errors import ConfigError, DataError, ModelError
 from napari_animalpose.io.run_zip import open_run
 from napari_animalpose.jobs import (
     Event,
@@ -84,7 +84,15 @@ def load_predictor(
             f"Expected a model of SLEAP to answer exactly as SLEAP does; received "
             f"{str(paths[0])!r}. Leave out --sleap-exact."
         )
-    return load_run(open_run(paths[0]), config)
+    folder = open_run(paths[0])
+    missing = folder.untrained()
+    if missing and folder.trained():
+        raise ModelError(
+            f"Expected a run with all its networks; received {str(paths[0])!r}, which was stopped "
+            f"before {', '.join(missing)} was trained. To train what is missing: "
+            f"animalpose train LABELS -o NEW --resume {paths[0]!s}"
+        )
+    return load_run(folder, config)
 
 
 def predict(

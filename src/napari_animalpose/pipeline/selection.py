@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,12 +114,29 @@ def measure_project(project: Project, labels: Poses, empty: Sequence[Key] = ()) 
 
 
 def split_frames(
-    keys: Sequence[Key], validation: float, test: float, seed: int
+    keys: Sequence[Key],
+    validation: float,
+    test: float,
+    seed: int,
+    earlier: Mapping[str, Sequence[Key]] | None = None,
 ) -> dict[str, list[Key]]:
     """Divide labelled frames at random into training, validation and test frames.
 
     At least one frame is for training and, where a fraction is not zero, at least one is
     held out for it.
+
+    Parameters
+    ----------
+    keys : sequence of (video, frame)
+    validation, test : float
+        Fractions of the frames.
+    seed : int
+    earlier : mapping, optional
+        How an earlier run divided frames. What it held out stays held out for the same
+        purpose, so that runs can be compared, and what it learned from stays learned from,
+        because its weights know these frames. Of the new frames so many are held out, at
+        most every second, that the fractions are kept. Frames that were learned from are
+        held out only where there would be none otherwise.
 
     Raises
     ------
@@ -134,6 +152,8 @@ def split_frames(
             f"Expected at least {sum(counts.values()) + 1} labelled frames, some to learn from "
             f"and some to check with; received {len(keys)}. Label more frames."
         )
+    if earlier is not None:
+        return _extend_split(keys, counts, seed, earlier)
     order = np.random.default_rng(seed).permutation(len(keys)).tolist()
     parts: dict[str, list[Key]] = {}
     for name, count in counts.items():
@@ -142,14 +162,48 @@ def split_frames(
     return {"train": sorted(keys[i] for i in order), **parts}
 
 
+def _extend_split(
+    keys: Sequence[Key], counts: Mapping[str, int], seed: int, earlier: Mapping[str, Sequence[Key]]
+) -> dict[str, list[Key]]:
+    """Divide frames as before and new ones so that held-out parts come to their counts."""
+    parts = {name: _still_there(earlier, name, keys) if counts[name] else [] for name in counts}
+    known = set(_still_there(earlier, "train", keys))
+    new = [key for key in keys if key not in known.union(*parts.values())]
+    order = [new[i] for i in np.random.default_rng([seed, 2]).permutation(len(new)).tolist()]
+    most = math.ceil(len(new) / 2)
+    for name, count in counts.items():
+        n_new = max(0, min(count - len(parts[name]), most))
+        most -= n_new
+        parts[name], order = parts[name] + order[:n_new], order[n_new:]
+    learned = sorted([*known, *order])
+    for name, count in counts.items():
+        if count and not parts[name]:
+            chosen = int(np.random.default_rng([seed, 3]).integers(len(learned)))
+            parts[name] = [learned.pop(chosen)]
+    return {"train": learned, **{name: sorted(part) for name, part in parts.items()}}
+
+
+def _still_there(earlier: Mapping[str, Sequence[Key]], name: str, keys: Sequence[Key]) -> list[Key]:
+    return sorted(set(earlier.get(name, ())) & set(keys))
+
+
 def split_empty_frames(
-    keys: Sequence[Key], validation: float, test: float, seed: int
+    keys: Sequence[Key],
+    validation: float,
+    test: float,
+    seed: int,
+    earlier: Mapping[str, Sequence[Key]] | None = None,
 ) -> dict[str, list[Key]]:
     """Divide frames without animals like those with labels, as far as there are enough."""
-    order = [keys[i] for i in np.random.default_rng([seed, 1]).permutation(len(keys)).tolist()]
-    n_test, n_validation = round(len(keys) * test), round(len(keys) * validation)
+    kept: dict[str, list[Key]] = {"test": [], "validation": [], "train": []}
+    fractions = {"test": test, "validation": validation, "train": 1.0}
+    if earlier is not None:
+        kept = {name: _still_there(earlier, name, keys) if fractions[name] else [] for name in kept}
+    new = [key for key in keys if not any(key in part for part in kept.values())]
+    order = [new[i] for i in np.random.default_rng([seed, 1]).permutation(len(new)).tolist()]
+    n_test, n_validation = round(len(new) * test), round(len(new) * validation)
     return {
-        "test": order[:n_test],
-        "validation": order[n_test : n_test + n_validation],
-        "train": order[n_test + n_validation :],
+        "test": kept["test"] + order[:n_test],
+        "validation": kept["validation"] + order[n_test : n_test + n_validation],
+        "train": kept["train"] + order[n_test + n_validation :],
     }

@@ -8,12 +8,14 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_animalpose.config import ModelConfig, RunConfig
+from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
-from napari_animalpose.errors import ConfigError, DataError
+from napari_animalpose.errors import ConfigError, DataError, ModelError
 from napari_animalpose.io.run_zip import open_run
-from napari_animalpose.io.runs import RunFolder
+from napari_animalpose.io.runs import RunFolder, read_json
 from napari_animalpose.nn.autoconfig import LabelMeasures, choose_config
 from napari_animalpose.nn.backbones import backbone_options
+from napari_animalpose.pipeline.held_out import read_split_of
 
 if TYPE_CHECKING:
     from napari_animalpose.nn.legacy.composition import Composition
@@ -22,6 +24,7 @@ __all__ = ["Start", "name_start", "open_start"]
 
 FilePath = str | PathLike[str]
 GENTLER = 4  # the learning rate is so many times lower where there is something to unlearn
+SHORTER = 4  # and training so many times
 
 
 class Start(Protocol):
@@ -35,8 +38,21 @@ class Start(Protocol):
         """Refuse labels that the networks cannot go on with."""
         ...
 
+    def knows(self, name: str) -> bool:
+        """Whether the network of this name has learned anything."""
+        ...
+
     def restore(self, trainer: Any, name: str) -> None:
         """Give the network of a `nn.training.Trainer` what it has learned."""
+        ...
+
+    @property
+    def finished(self) -> dict[str, RunFolder]:
+        """Networks that are not trained again but taken over as they are, and from where."""
+        ...
+
+    def read_split(self, project: Project) -> dict[str, list[tuple[int, int]]] | None:
+        """Return which (video, frame) of a project were held out, and which learned from."""
         ...
 
 
@@ -72,13 +88,44 @@ def open_start(resume: FilePath | Sequence[FilePath]) -> Start:
 
 
 class _RunStart:
-    """A run folder: the same networks, weights and optimizers."""
+    """A run folder: the same networks, weights and optimizers.
+
+    A run that was stopped before all its networks were trained is completed: those that it
+    has are taken over. Otherwise all of them are trained on, gently.
+    """
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
 
     def configure(self, measures: LabelMeasures, preset: str) -> tuple[RunConfig, tuple[str, ...]]:
-        return self.folder.read_config(), ()
+        """Return the configuration of the run, gentler and shorter if it was not so before."""
+        config = self.folder.read_config()
+        if self.finished:
+            return config, (
+                f"The run {self.folder.path} was stopped before "
+                f"{', '.join(self.folder.untrained())} was trained: "
+                f"{', '.join(self.finished)} is taken over as it is.",
+            )
+        if self._was_gentle():
+            return config, ()
+        train = config.train.replace(
+            learning_rate=config.train.learning_rate / GENTLER,
+            epochs=math.ceil(config.train.epochs / SHORTER),
+            max_minutes=config.train.max_minutes / SHORTER,
+        )
+        reason = (
+            f"Learning rate {train.learning_rate:g} and at most {train.epochs} epochs, a quarter "
+            "of those before: the networks have learned already. They are kept as they were "
+            "unless they become better on the validation frames."
+        )
+        return config.replace(train=train), (reason,)
+
+    def _was_gentle(self) -> bool:
+        """Whether the run went on from another one, and so has the lower rate already."""
+        try:
+            return bool(read_json(self.folder.path / "initial_config.json").get("resume"))
+        except ModelError:
+            return False
 
     def check_skeleton(self, skeleton: Skeleton) -> None:
         nodes = self.folder.read_skeleton().nodes
@@ -88,9 +135,24 @@ class _RunStart:
                 f"received {', '.join(skeleton.nodes)}. Train from the start instead."
             )
 
+    def knows(self, name: str) -> bool:
+        return name in self.folder.trained()
+
+    @property
+    def finished(self) -> dict[str, RunFolder]:
+        """All that is trained, where something is not."""
+        trained = self.folder.trained() if self.folder.untrained() else []
+        return dict.fromkeys(trained, self.folder)
+
+    def read_split(self, project: Project) -> dict[str, list[tuple[int, int]]] | None:
+        return read_split_of(self.folder, project)
+
     def restore(self, trainer: Any, name: str) -> None:
         from napari_animalpose.nn.training import Checkpoint
 
+        if not self.knows(name):
+            trainer.start_from_file()
+            return
         shapes = [weight.shape for weight in trainer.network.weights]
         weights = self.folder.read_weights(name, shapes)
         trainer.restore(Checkpoint(weights, *self.folder.read_state(name)))
@@ -144,6 +206,17 @@ class _SleapStart:
     def check_skeleton(self, skeleton: Skeleton) -> None:
         """Take note of the nodes; none of them has to be known to the models."""
         self.skeleton = skeleton
+
+    def knows(self, name: str) -> bool:
+        return name in self.composition.models
+
+    @property
+    def finished(self) -> dict[str, RunFolder]:
+        """None: they are always trained on."""
+        return {}
+
+    def read_split(self, project: Project) -> dict[str, list[tuple[int, int]]] | None:
+        return None
 
     def restore(self, trainer: Any, name: str) -> None:
         from napari_animalpose.nn.legacy.start import transfer_weights

@@ -6,15 +6,13 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
-from os import PathLike
+from datetime import UTC, datetime
+from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_animalpose.config import RunConfig, override
 from napari_animalpose.data.poses import Poses
@@ -23,12 +21,11 @@ from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import CancelledError, ConfigError, DataError, VideoError
 from napari_animalpose.io.labels import write_labels
 from napari_animalpose.io.package import keep_images, read_packaged_config
+from napari_animalpose.io.run_zip import open_run
 from napari_animalpose.io.runs import RunFolder, versions, write_json
 from napari_animalpose.jobs import (
     Event,
     Log,
-    Metric,
-    Preview,
     Progress,
     StopRequest,
     ignore_event,
@@ -37,10 +34,10 @@ from napari_animalpose.jobs import (
 from napari_animalpose.nn.autoconfig import Choice, LabelMeasures, choose_config, measure_labels
 from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.grouping import check_joinable
-from napari_animalpose.nn.heads import LANDMARKS, PIPELINES
-from napari_animalpose.nn.metrics import evaluate, measure_naming
+from napari_animalpose.nn.heads import PIPELINES
 from napari_animalpose.nn.pretrained import find_weights
 from napari_animalpose.pipeline.files import read, select_frames
+from napari_animalpose.pipeline.held_out import read_split_of
 from napari_animalpose.pipeline.identities import (
     check_classes,
     check_learned_classes,
@@ -55,9 +52,7 @@ from napari_animalpose.pipeline.selection import (
     training_labels,
 )
 from napari_animalpose.pipeline.start import Start, name_start, open_start
-
-if TYPE_CHECKING:
-    from napari_animalpose.nn.models.tensorboard import TensorBoardLog
+from napari_animalpose.pipeline.training_session import TrainingSession
 
 __all__ = ["Run", "check_config", "choose", "train"]
 
@@ -140,6 +135,7 @@ def train(
     max_minutes: float | None = None,
     seed: int | None = None,
     resume: FilePath | Sequence[FilePath] | None = None,
+    split_like: FilePath | None = None,
     on_event: Callable[[Event], None] = ignore_event,
     should_stop: Callable[[], StopRequest] = never_stop,
 ) -> Run:
@@ -167,9 +163,18 @@ def train(
     seed : int, optional
     resume : path or sequence of paths, optional
         A run folder whose configuration and weights to start from, or models of SLEAP
-        whose networks and weights to start from; see `start.open_start`.
+        whose networks and weights to start from; see `start.open_start`. A run that was
+        stopped before all its networks were trained is completed. Otherwise the result is
+        never worse on the validation frames than what it started from.
+    split_like : path, optional
+        A run whose held-out frames to hold out again, so that the two can be compared;
+        of frames that it did not have, the same share is held out. By default the run of
+        `resume`.
     on_event, should_stop : callable
-        As `jobs.run` gives them. `StopRequest.STOP_EARLY` keeps the best weights so far.
+        As `jobs.run` gives them; `training_events` says what is told. `STOP_EARLY` keeps
+        the best weights so far. Asked while the first of two networks is trained, it leaves
+        a folder that holds this one whole and cannot predict: `resume` then trains only
+        what is missing.
 
     Returns
     -------
@@ -189,9 +194,11 @@ def train(
     if config is None and resume is None and pipeline is None and preset is None:
         config = read_packaged_config(project.path)
     pipeline, preset = pipeline or "auto", preset or "balanced"
-    initial = {"pipeline": pipeline, "preset": preset, "frames": frames, "seed": seed,
+    initial = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "labels": project.path,
+               "pipeline": pipeline, "preset": preset, "frames": frames, "seed": seed,
                "max_minutes": max_minutes, "overrides": list(overrides),
                "resume": name_start(resume),
+               "split_like": None if split_like is None else fspath(split_like),
                "config": None if config is None else config.to_dict()}  # fmt: skip
     empty = empty_frames(project, learned, frames)
     measures = measure_project(project, learned, empty)
@@ -207,13 +214,16 @@ def train(
     _check_pipeline(resolved, measures, project.skeleton)
     if start is not None:
         start.check_skeleton(project.skeleton)
+        _check_finished(resolved, start)
     else:
         _fetch_weights(resolved, on_event, should_stop)
     keys = [(int(v), int(f)) for v, f in learned.frame_keys()]
     settings = resolved.train
     fractions = settings.validation_fraction, settings.test_fraction
-    split = split_frames(keys, *fractions, settings.seed)
-    for part, frames_of_part in split_empty_frames(empty, *fractions, settings.seed).items():
+    earlier = _read_earlier_split(project, start, split_like)
+    split = split_frames(keys, *fractions, settings.seed, earlier)
+    without = split_empty_frames(empty, *fractions, settings.seed, earlier)
+    for part, frames_of_part in without.items():
         split[part] = sorted([*split[part], *frames_of_part])
     check_learned_classes(resolved, learned, select_frames(learned, split["train"]))
     folder = RunFolder(out)
@@ -230,7 +240,8 @@ def train(
         reasons = (*reasons, *describe_contradictions(project, learned))
         for reason in reasons:  # said only now that nothing is left to refuse
             on_event(Log(logging.INFO, reason))
-        session = _Session(project, learned, resolved, measures, split, folder, started)
+        session = TrainingSession(project, learned, resolved, measures, split, folder, started)
+        session.announce(reasons, start, name_start(resume), on_event)
         session.train_networks(start, on_event, should_stop)
         metrics = session.evaluate_held_out(on_event, should_stop)
     return Run(folder.path, resolved, metrics)
@@ -284,6 +295,24 @@ def _check_pipeline(config: RunConfig, measures: LabelMeasures, skeleton: Skelet
         check_joinable(skeleton)
 
 
+def _check_finished(config: RunConfig, start: Start) -> None:
+    for name, folder in start.finished.items():
+        if config.networks[name] != folder.read_config().networks[name]:
+            raise ConfigError(
+                f"Expected the network {name} as it was trained in {str(folder.path)!r}; received "
+                "another configuration of it. Leave it as it is, or train from the start."
+            )
+
+
+def _read_earlier_split(
+    project: Project, start: Start | None, split_like: FilePath | None
+) -> dict[str, list[Key]] | None:
+    """Return how frames were divided before, None where nobody says so."""
+    if split_like is not None:
+        return read_split_of(open_run(split_like), project)
+    return None if start is None else start.read_split(project)
+
+
 def _fetch_weights(
     config: RunConfig, on_event: Callable[[Event], None], should_stop: Callable[[], StopRequest]
 ) -> None:
@@ -296,143 +325,3 @@ def _fetch_weights(
 
     for model in config.networks.values():
         find_weights(model, report)
-
-
-class _Session:
-    """One call of `train` after everything has been checked."""
-
-    def __init__(
-        self,
-        project: Project,
-        labels: Poses,
-        config: RunConfig,
-        measures: LabelMeasures,
-        split: dict[str, list[Key]],
-        folder: RunFolder,
-        started: float,
-    ) -> None:
-        self.project = project
-        self.labels = labels
-        self.config = config
-        self.measures = measures
-        self.split = split
-        self.folder = folder
-        self.started = started
-
-    def train_networks(
-        self,
-        start: Start | None,
-        on_event: Callable[[Event], None],
-        should_stop: Callable[[], StopRequest],
-    ) -> None:
-        """Train each network in turn and keep its best weights in the folder."""
-        from napari_animalpose.nn.models.preparation import prepare
-        from napari_animalpose.nn.models.tensorboard import TensorBoardLog
-        from napari_animalpose.nn.training import Checkpoint, Trainer
-
-        reserve_s = 0.0  # for looking at the held-out frames with all networks in the end
-        for name in PIPELINES.get(self.config.pipeline).heads:
-            if should_stop() is StopRequest.STOP_EARLY and any(self.folder.trained()):
-                on_event(Log(logging.WARNING, f"Stopped before the network {name} was trained."))
-                continue
-            data = prepare(
-                self.project.videos, self.labels, self.split, self.config, name,
-                self.measures.size_px, on_event, should_stop,
-            )  # fmt: skip
-            log = TensorBoardLog(self.folder.path / "tensorboard" / name)
-            with closing(data.store), closing(log):
-
-                def keep(best: Checkpoint, name: str = name) -> None:
-                    self.folder.write_weights(name, best.weights)
-                    self.folder.write_state(name, best.raw, best.optimizer)
-
-                began = time.monotonic()
-                trainer = Trainer(
-                    self.config, self.project.skeleton, name, data,
-                    started=self.started, on_event=self._record(name, log, on_event),
-                    should_stop=should_stop, on_best=keep,
-                )  # fmt: skip
-                if start is None:
-                    trainer.start_from_file()
-                else:
-                    start.restore(trainer, name)
-                log.write_graph(trainer.forward.trace())
-                reserve_s += time.monotonic() - began  # the network will be built once more
-                trainer.schedule.limit_s = self._limit_seconds(name, reserve_s)
-                trainer.run()
-                reserve_s += trainer.schedule.reserve_s
-
-    def _record(
-        self, name: str, log: TensorBoardLog, on_event: Callable[[Event], None]
-    ) -> Callable[[Event], None]:
-        """Return a handler that keeps the events of one network in the logs and passes them on."""
-
-        def handle(event: Event) -> None:
-            if isinstance(event, Metric):
-                self.folder.append_log({"network": name, "step": event.step, **event.values})
-                log.write_scalars(event.step, event.values)
-            elif isinstance(event, Preview):
-                log.write_image(event.name, partial(self._picture, event.arrays, name))
-            on_event(event)
-
-        return handle
-
-    def _limit_seconds(self, name: str, reserve_s: float) -> float:
-        """Return when a network has to be done, in seconds from the start; 0 for no limit.
-
-        What is left of `max_minutes` is divided among this network and those after it,
-        so that time that one does not need goes to the next.
-        """
-        limit_s = self.config.train.max_minutes * 60
-        if not limit_s:
-            return 0.0
-        share = PIPELINES.get(self.config.pipeline).share_of_rest(name)
-        passed = time.monotonic() - self.started
-        return passed + max(1.0, share * (limit_s - reserve_s - passed))
-
-    def _picture(self, arrays: Any, name: str) -> NDArray[np.uint8]:
-        """Draw a validation frame with labels, predictions and confidence maps."""
-        from napari_animalpose.drawing.canvas import figure_to_rgb
-        from napari_animalpose.drawing.comparison import draw_validation_preview
-
-        stride = self.config.networks[name].output_stride
-        figure = draw_validation_preview(
-            arrays["frame"], arrays["truth"], arrays["points"], arrays["maps"],
-            stride, LANDMARKS.get(name, self.project.skeleton),
-        )  # fmt: skip
-        return figure_to_rgb(figure)
-
-    def evaluate_held_out(
-        self, on_event: Callable[[Event], None], should_stop: Callable[[], StopRequest]
-    ) -> dict[str, Any]:
-        """Predict the held-out frames with the best weights and write the accuracy.
-
-        Empty where the run was stopped before all networks were trained.
-        """
-        from napari_animalpose.pipeline.prediction import predict
-
-        metrics: dict[str, Any] = {}
-        if set(self.folder.trained()) < set(self.config.networks):
-            return metrics
-
-        def unless_cancelled() -> StopRequest:  # stopping early is about training
-            cancelled = should_stop() is StopRequest.CANCEL
-            return StopRequest.CANCEL if cancelled else StopRequest.NONE
-
-        for part in ("validation", "test"):
-            if not self.split.get(part):
-                continue
-            on_event(Progress(f"evaluate {part}", 0, None))
-            predicted = predict(
-                self.project, self.folder.path, split=part, should_stop=unless_cancelled
-            )
-            truth = select_frames(self.labels, self.split[part])
-            frames = np.array(self.split[part])
-            metrics[part] = evaluate(predicted.poses, truth, frames=frames).to_dict()
-            if self.config.classes:
-                metrics[part] |= measure_naming(predicted.poses, truth).to_dict()
-            write_labels(predicted, self.folder.path / f"predictions.{part}.slp")
-            on_event(Progress(f"evaluate {part}", 1, 1))
-        metrics["seconds"] = time.monotonic() - self.started
-        write_json(self.folder.path / "metrics.json", metrics)
-        return metrics

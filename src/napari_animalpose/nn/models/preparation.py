@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -124,7 +124,8 @@ def prepare(
             image = shrink_frame(videos[video][frame], model)
             xy = scale_points(rows.xy.astype(np.float64), model.input_scale)
             arrange_part = arrange.check if part == "validation" else arrange.learn
-            parts[part] += arrange_part(image, xy, class_numbers(rows, model.classes))
+            examples = arrange_part(image, xy, class_numbers(rows, model.classes))
+            parts[part] += [replace(example, source=(video, frame)) for example in examples]
         on_event(Progress("read frames", done + 1, total))
     largest: Any = np.array([store.shape(i)[:2] for i in range(len(store))]).max(axis=0)
     size = (side, side) if side else largest.tolist()
