@@ -9,7 +9,7 @@ from napari_animalpose.data.project import Project
 from napari_animalpose.errors import CancelledError
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.jobs import StopRequest
-from napari_animalpose.pipeline.review import measure_variance
+from napari_animalpose.pipeline.review import measure_variance, propose_frames
 from napari_animalpose.sample import make_sample
 
 N_FRAMES = 200
@@ -68,3 +68,11 @@ def test_suggestions_are_added_or_replaced(project):
     np.testing.assert_array_equal(more.suggestions[:4], first.suggestions)
     anew, _ = ap.suggest(first, 3, "random", extend=False)
     assert len(anew.suggestions) == 3
+
+
+def test_a_child_is_told_what_not_to_propose(project):
+    found = propose_frames(project, 3, "even", exclude=[(0, 0)], on_event=lambda event: None)
+    assert found.frames.shape == (3, 2)
+    assert [0, 0] not in found.frames.tolist()
+    with pytest.raises(CancelledError):
+        propose_frames(project, 3, "even", should_stop=lambda: StopRequest.CANCEL)

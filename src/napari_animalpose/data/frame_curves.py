@@ -181,7 +181,7 @@ def _mean_of_present(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean (N,) of what is not NaN in each row of (N, K); NaN where all is."""
     absent = np.isnan(values)
     count = values.shape[1] - np.count_nonzero(absent, axis=1)
-    total = np.where(absent, np.float32(0), values) @ np.ones(values.shape[1], np.float32)
+    total = np.where(absent, np.float32(0), values).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1).astype(np.float32), np.float32(np.nan))
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_animalpose.config import ReviewConfig, SmoothConfig
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
-from napari_animalpose.errors import VideoError
+from napari_animalpose.errors import CancelledError, VideoError
 from napari_animalpose.jobs import Event, Progress, StopRequest, ignore_event, never_stop
 from napari_animalpose.review.find import find_errors
 from napari_animalpose.review.findings import Findings
 from napari_animalpose.review.suggestions import Suggestions, suggest_frames
 from napari_animalpose.tracking.smoothing import smooth_poses
 
-__all__ = ["find_likely_errors", "suggest"]
+__all__ = ["find_likely_errors", "propose_frames", "suggest"]
 
 
 def find_likely_errors(
@@ -125,3 +125,40 @@ def suggest(
         project, count, method, seed=seed, min_spacing_frames=min_spacing_frames, exclude=before
     )
     return project.replace(suggestions=np.concatenate([before, found.frames])), found
+
+
+def propose_frames(
+    project: Project,
+    count: int = 20,
+    method: str = "diverse",
+    *,
+    seed: int = 0,
+    min_spacing_frames: int = 10,
+    videos: Sequence[int] | None = None,
+    exclude: ArrayLike = (),
+    on_event: Callable[[Event], None] = ignore_event,
+    should_stop: Callable[[], StopRequest] = never_stop,
+) -> Suggestions:
+    """Propose frames for labelling, for a child process: `suggest_frames` with events.
+
+    Raises
+    ------
+    ConfigError, DataError, VideoError
+        As `review.suggestions.suggest_frames`.
+    CancelledError
+        If asked to stop.
+    """
+    on_event(Progress("choose frames", 0, None))
+    found = suggest_frames(
+        project,
+        count,
+        method,
+        seed=seed,
+        min_spacing_frames=min_spacing_frames,
+        videos=videos,
+        exclude=exclude,
+    )
+    if should_stop() is not StopRequest.NONE:
+        raise CancelledError
+    on_event(Progress("choose frames", 1, 1))
+    return found
