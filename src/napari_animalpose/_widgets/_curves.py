@@ -9,14 +9,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen
+from qtpy.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPaintEvent,
+    QPen,
+)
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 __all__ = ["COLORS", "CurvePlot", "Series", "ticks"]
 
 COLORS = ("#4c9be8", "#e8833a", "#3fb68b", "#c678dd", "#d9a520", "#e05a7a")
 """Of the curves in their order; told apart on napari's dark and light backgrounds."""
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 22, 30  # px around the axes
+LEFT, RIGHT, BOTTOM = 46, 10, 30  # px around the axes
 MARKED_UP_TO = 40  # points of a curve that are drawn as dots as well
 
 
@@ -187,7 +196,14 @@ class CurvePlot(QWidget):
 
     # --------------------------------------------------------------------------- painting
     def _area(self) -> QRectF:
-        return QRectF(LEFT, TOP, self.width() - LEFT - RIGHT, self.height() - TOP - BOTTOM)
+        metrics = QFontMetrics(self._small_font())
+        top = self._legend_start(metrics)[1] + metrics.descent() + 6
+        return QRectF(LEFT, top, self.width() - LEFT - RIGHT, self.height() - top - BOTTOM)
+
+    def _small_font(self) -> QFont:
+        font = QFont(self.font())
+        font.setPointSizeF(max(6.5, 0.85 * font.pointSizeF()))
+        return font
 
     def _to_pixels(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         area, (x0, x1), (y0, y1) = self._area(), self.x_range, self.y_range
@@ -201,9 +217,7 @@ class CurvePlot(QWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         ink = self.palette().color(self.foregroundRole())
-        font = painter.font()
-        font.setPointSizeF(max(6.5, 0.85 * font.pointSizeF()))
-        painter.setFont(font)
+        painter.setFont(self._small_font())
         self._draw_legend(painter, ink)
         shown = self._shown()
         if not any(len(points) for points in shown):
@@ -224,19 +238,27 @@ class CurvePlot(QWidget):
         painter.end()
 
     def _draw_legend(self, painter: QPainter, ink: QColor) -> None:
+        """Write the title, and what the colours mean beside it or below."""
         metrics = painter.fontMetrics()
         y, x = metrics.ascent() + 3.0, 4.0
-        if self._title:
-            painter.setPen(ink)
-            painter.drawText(QPointF(x, y), self._title)
-            x += metrics.horizontalAdvance(self._title) + 14
-        names = self._series if len(self._series) > 1 else []
-        for one in names:
+        painter.setPen(ink)
+        painter.drawText(QPointF(x, y), self._title)
+        x, y = self._legend_start(metrics)
+        for one in self._series if len(self._series) > 1 else []:
             painter.setPen(QPen(QColor(one.color), 2.5))
             painter.drawLine(QPointF(x, y - 4), QPointF(x + 12, y - 4))
             painter.setPen(_faded(ink, 0.85))
             painter.drawText(QPointF(x + 16, y), one.name)
-            x += 16 + metrics.horizontalAdvance(one.name) + 12
+            x += 28 + metrics.horizontalAdvance(one.name)
+
+    def _legend_start(self, metrics: QFontMetrics) -> tuple[float, float]:
+        """Return where the legend begins: beside the title, or below where it is too wide."""
+        x = 4.0 + (metrics.horizontalAdvance(self._title) + 14 if self._title else 0)
+        needed = sum(28 + metrics.horizontalAdvance(one.name) for one in self._series)
+        first = metrics.ascent() + 3.0
+        if len(self._series) > 1 and x + needed > self.width() and self._title:
+            return 4.0, first + metrics.height()
+        return x, first
 
     def _draw_axes(self, painter: QPainter, ink: QColor) -> None:
         area, metrics = self._area(), painter.fontMetrics()

@@ -177,7 +177,7 @@ class Text(QLineEdit):
         self.setSizePolicy(*_NARROW)
         self.textEdited.connect(lambda: self.valueChanged.emit())
 
-    def value(self) -> str:
+    def value(self) -> Any:
         """Return what is written."""
         return self.text().strip()
 

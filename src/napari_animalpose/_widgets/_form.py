@@ -37,7 +37,7 @@ from napari_animalpose._widgets._options import (
 from napari_animalpose.config import Config
 from napari_animalpose.errors import ConfigError
 
-__all__ = ["ConfigForm", "Section"]
+__all__ = ["ERROR_COLOR", "ConfigForm", "Section"]
 
 ERROR_COLOR = "#e0605e"  # of words on napari's dark and light backgrounds
 
