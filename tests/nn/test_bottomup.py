@@ -19,8 +19,8 @@ from napari_animalpose.nn.models.detectors import bottomup
 from napari_animalpose.nn.models.detectors.bottomup import BottomUpDetector
 from napari_animalpose.nn.models.forward import Forward
 from napari_animalpose.nn.models.heads.multi_instance import MultiInstanceHead
-from napari_animalpose.nn.models.preparation import examples_around_animals
 from napari_animalpose.nn.validation import find_nearest
+from napari_animalpose.nn.windows import examples_around_animals
 from napari_animalpose.pipeline import train
 
 SKELETON = Skeleton(("head", "body", "tail", "wing"), ((1, 0), (1, 2), (1, 3)))

@@ -35,9 +35,10 @@ from napari_animalpose.nn.models.heads.centered_instance_id import CenteredInsta
 from napari_animalpose.nn.models.heads.multi_instance_id import MultiInstanceIdHead
 from napari_animalpose.nn.models.losses import class_cross_entropy
 from napari_animalpose.nn.models.network import build_head_network, build_network
-from napari_animalpose.nn.models.preparation import examples_around_animals, prepare
+from napari_animalpose.nn.models.preparation import prepare
 from napari_animalpose.nn.targets import confidence_maps
 from napari_animalpose.nn.training import Trainer
+from napari_animalpose.nn.windows import examples_around_animals
 
 SKELETON = Skeleton(("head", "body", "tail"), ((1, 0), (1, 2)))
 BODY = np.array([[14, 0], [0, 0], [-15, 4]], float)

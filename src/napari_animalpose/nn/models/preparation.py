@@ -17,19 +17,17 @@ from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.data.video import Video
 from napari_animalpose.errors import CancelledError
 from napari_animalpose.jobs import Event, Progress, StopRequest
+from napari_animalpose.nn.anchors import anchor_index, locate_anchors
 from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.dataset import Example, FrameStore, frame_centre
 from napari_animalpose.nn.geometry import crop_corner, crop_points, pad_to_multiple, scale_points
 from napari_animalpose.nn.heads import CENTRED_HEADS, HEADS, LANDMARKS
-from napari_animalpose.nn.identity import NO_CLASS, class_numbers
+from napari_animalpose.nn.identity import class_numbers
 from napari_animalpose.nn.models.device import cut_windows, shrink_frames
 from napari_animalpose.nn.models.forward import crop_side
-from napari_animalpose.nn.models.heads.centroid import anchor_index, locate_anchors
+from napari_animalpose.nn.windows import choose_jitter, examples_around_animals
 
 __all__ = ["TrainingData", "prepare", "repeat_empty", "shrink_frame"]
-
-JITTER = 0.15  # of the window: how far from its middle an animal may be
-CENTRED_JITTER = 0.02  # the same where it is centred by a centroid network: what that errs
 
 
 @dataclass
@@ -135,7 +133,7 @@ def prepare(
         parts["validation"],
         pad_to_multiple(size, backbone_options(model).max_stride),
         animal_size_px,
-        jitter_px=side * (CENTRED_JITTER if centred else JITTER),
+        jitter_px=choose_jitter(side, centred=centred),
         background_fraction=config.train.background_fraction if side and not centred else 0.0,
     )
 
@@ -219,42 +217,6 @@ class _Arrangement:
         return Example(number, frame_centre(window.shape), crop_points(xy, corner), classes)
 
 
-def examples_around_animals(
-    frame: int,
-    xy: NDArray[np.float64],
-    frame_middle: tuple[float, float],
-    classes: NDArray[np.int32] | None = None,
-) -> list[Example]:
-    """Return one example for each animal of a frame, its neighbours labelled as well.
-
-    Parameters
-    ----------
-    frame : int
-        Number in the `FrameStore`.
-    xy : float array, shape (I, K, 2)
-        Points of the animals in px of the kept frame; NaN = missing.
-    frame_middle : (float, float)
-        (x, y) of the middle of the frame.
-    classes : int array, shape (I,), optional
-        Numbers of their identities, -1 = not known.
-
-    Returns
-    -------
-    list of Example
-        Each is centred on the box around one animal, whose points come first. A frame
-        without animals is one example whose window lies anywhere.
-    """
-    if classes is None:
-        classes = np.full(len(xy), NO_CLASS, np.int32)
-    there = np.isfinite(xy).all(axis=-1).any(axis=-1)
-    xy, classes = xy[there], classes[there]
-    orders = [[i, *(j for j in range(len(xy)) if j != i)] for i in range(len(xy))]
-    return [
-        Example(frame, box_centre(xy[order[0]]), xy[order], tuple(classes[order].tolist()))
-        for order in orders
-    ] or [Example(frame, frame_middle, xy, anywhere=True)]
-
-
 def repeat_empty(
     examples: Sequence[Example], store: FrameStore, window: Sequence[int]
 ) -> list[Example]:
@@ -281,9 +243,3 @@ def repeat_empty(
         height, width = store.shape(example.frame)[:2]
         rest += [example] * min(most, math.ceil(height * width / area))
     return rest
-
-
-def box_centre(xy: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the middle (x, y) of the box around the points (K, 2) of an animal."""
-    middle = (np.nanmin(xy, axis=0) + np.nanmax(xy, axis=0)) / 2
-    return float(middle[0]), float(middle[1])
