@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sleap_io.io import skeleton as sleap
 
@@ -118,6 +118,7 @@ def test_sleap_io_reads_both_formats(skeleton):
 
 
 @given(skeletons())
+@example(Skeleton(("a", "b", "c", "d"), (), ((0, 1), (2, 3))))
 def test_what_sleap_io_writes_is_read_with_the_order_of_the_nodes(skeleton):
     nodes = [sleap.Node(name) for name in skeleton.nodes]
     theirs = sleap.Skeleton(

@@ -162,7 +162,7 @@ def _read_graph(data: Graph) -> Skeleton:
     name = str((graph.get("graph") or {}).get("name") or "skeleton")
     try:
         nodes, links = _resolve(graph, counts_types=True)
-    except (IndexError, TypeError):  # numbers of sleap_io, which count nodes alone
+    except (IndexError, TypeError):  # sleap_io: nodes are counted alone, types are their value
         nodes, links = _resolve(graph, counts_types=False)
     edges = [link for link in links if link.kind == _BODY]
     return Skeleton.from_names(
@@ -176,7 +176,6 @@ def _read_graph(data: Graph) -> Skeleton:
 def _resolve(graph: Graph, *, counts_types: bool) -> tuple[list[str], list[_Link]]:
     """Replace all numbers of a graph by what they stand for."""
     objects: list[str | int] = []  # names of nodes and values of edge types, as they appear
-    kinds: list[int] = []
 
     def node(value: Graph) -> str:
         if "py/id" in value:
@@ -192,17 +191,17 @@ def _resolve(graph: Graph, *, counts_types: bool) -> tuple[list[str], list[_Link
 
     def kind(value: Graph) -> int:
         if "py/id" in value:
-            number = int(value["py/id"]) - 1
-            found = objects[number] if counts_types else kinds[number]
+            number = int(value["py/id"])
+            found = objects[number - 1] if counts_types else number
             if not isinstance(found, int):
-                raise TypeError(f"Expected number {value['py/id']} to be a type of edge.")
+                raise TypeError(f"Expected number {number} to be a type of edge.")
             return found
         if "py/reduce" not in value:
             return _BODY
-        kinds.append(int(value["py/reduce"][1]["py/tuple"][0]))
+        new = int(value["py/reduce"][1]["py/tuple"][0])
         if counts_types:
-            objects.append(kinds[-1])
-        return kinds[-1]
+            objects.append(new)
+        return new
 
     links = []
     for position, link in enumerate(graph["links"]):
