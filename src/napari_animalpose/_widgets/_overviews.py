@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_animalpose.data.frame_navigation import find_frame
 from napari_animalpose.data.history import Change
@@ -156,4 +156,4 @@ class Overviews(QObject):
 
 def _of(frames: NDArray[np.int32], video: int) -> NDArray[np.int32]:
     """Return the frames of one video among (F, 2)."""
-    return frames[frames[:, 0] == video, 1]
+    return np.asarray(frames[frames[:, 0] == video, 1], np.int32)

@@ -257,6 +257,7 @@ def _draw_curve(
 ) -> None:
     rect = geometry.curve_rect
     starts, stops = columns
+    line: NDArray[np.floating]
     low = high = None
     if geometry.span > len(starts):
         low, high, line = curve.between(starts, stops)
@@ -322,7 +323,8 @@ def _cover(
     row = np.arange(height, dtype=np.float32)[:, None]
     low = np.nan_to_num(bottom, nan=-1.0).astype(np.float32)
     high = np.nan_to_num(top, nan=height + 1.0).astype(np.float32)
-    return np.clip(np.minimum(low, row + 1) - np.maximum(high, row), 0, 1)
+    covered = np.minimum(low, row + 1) - np.maximum(high, row)
+    return np.asarray(np.clip(covered, 0, 1), np.float32)
 
 
 def _to_tinted_image(alpha: NDArray[np.floating], color: QColor) -> QImage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +156,7 @@ def _offer_exchange(finding: Finding, poses: Poses, selected: Span) -> list[Repa
         Repair(
             label,
             f"{label} of this animal in {where}",
-            lambda table, chosen=chosen: exchange_nodes(table, finding, chosen, (first, last)),
+            partial(exchange_nodes, finding=finding, pairs=chosen, span=(first, last)),
         )
         for label, chosen in offers
     ]
