@@ -20,12 +20,14 @@ if TYPE_CHECKING:  # the same names again, for type checkers and editors
     from napari_animalpose.pipeline import evaluate as evaluate
     from napari_animalpose.pipeline import find_likely_errors as find_likely_errors
     from napari_animalpose.pipeline import load_predictor as load_predictor
+    from napari_animalpose.pipeline import package as package
     from napari_animalpose.pipeline import predict as predict
     from napari_animalpose.pipeline import read as read
     from napari_animalpose.pipeline import suggest as suggest
     from napari_animalpose.pipeline import track as track
     from napari_animalpose.pipeline import train as train
     from napari_animalpose.pipeline import write as write
+    from napari_animalpose.pipeline import zip_run as zip_run
 
     __version__: str
 
@@ -40,12 +42,14 @@ _LAZY = {
     "evaluate": "pipeline",
     "find_likely_errors": "pipeline",
     "load_predictor": "pipeline",
+    "package": "pipeline",
     "predict": "pipeline",
     "read": "pipeline",
     "suggest": "pipeline",
     "track": "pipeline",
     "train": "pipeline",
     "write": "pipeline",
+    "zip_run": "pipeline",
 }
 __all__ = [*_LAZY]
 

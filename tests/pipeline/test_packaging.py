@@ -204,7 +204,15 @@ def test_training_goes_on_from_a_zip(
     zipped: Path, tiny_run: Any, tiny_labels: Path, tmp_path: Path
 ) -> None:
     run = train(tiny_labels, tmp_path / "next", resume=zipped, overrides=["train.epochs=1"])
-    assert run.config == override(tiny_run.config, ["train.epochs=1"])
+    from_folder = train(
+        tiny_labels, tmp_path / "same", resume=tiny_run.path, overrides=["train.epochs=1"]
+    )
+    assert run.config == from_folder.config
+    assert run.config.networks == tiny_run.config.networks
+    logs = [RunFolder(each.path).read_log()["loss"] for each in (run, from_folder)]
+    losses = [[float(text) for text in log if text] for log in logs]
+    assert losses[0]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-3)
     start = open_start(zipped)
     assert start.folder.read_skeleton() == read(tiny_labels).skeleton
 

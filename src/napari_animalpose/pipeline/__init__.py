@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from napari_animalpose.pipeline.evaluation import evaluate
 from napari_animalpose.pipeline.files import parse_frames, read, write
+from napari_animalpose.pipeline.packaging import package, zip_run
 from napari_animalpose.pipeline.prediction import load_predictor, predict
 from napari_animalpose.pipeline.review import find_likely_errors, suggest
 from napari_animalpose.pipeline.tracking import track
@@ -18,6 +19,7 @@ __all__ = [
     "evaluate",
     "find_likely_errors",
     "load_predictor",
+    "package",
     "parse_frames",
     "predict",
     "read",
@@ -25,4 +27,5 @@ __all__ = [
     "track",
     "train",
     "write",
+    "zip_run",
 ]
