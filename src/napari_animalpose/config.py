@@ -497,7 +497,7 @@ class StitchConfig(Config):
     shape_weight: float = 1.0
     appearance_weight: float = 1.0
     gap_weight: float = 0.5
-    same_track_bonus: float = 3.0
+    same_track_bonus: float = 6.0
     new_track_cost: float = 4.0
     duplicate_oks: float = 0.8
     min_track_frames: int = 1
