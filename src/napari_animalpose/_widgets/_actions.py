@@ -20,7 +20,7 @@ from napari_animalpose._widgets._session import Session, find_session, get_sessi
 from napari_animalpose._widgets._settings import PLUGIN
 from napari_animalpose.data.overview import FrameKind
 
-__all__ = ["ACTIONS", "Action", "bind_keys", "run_action"]
+__all__ = ["ACTIONS", "LAYER_KEYS", "Action", "bind_keys", "bind_layer_keys", "equip", "run_action"]
 
 
 class Action(NamedTuple):
@@ -159,7 +159,7 @@ ACTIONS: dict[str, Action] = {
     "show_predict": Action("Show the dock Predict", SHOW, _dock("predict")),
     "show_inspect": Action("Show the dock Inspect", SHOW, _dock("inspect")),
     "show_evaluate": Action("Show the dock Evaluate", SHOW, _dock("evaluate")),
-    "show_keys": Action("Show all keys", SHOW, _show_help, ("Shift-/", "?")),
+    "show_keys": Action("Show all keys", SHOW, _show_help, ("Shift-/",)),
 }  # fmt: skip
 
 # napari's own copy and paste of points fails across frames (0.9.2): on our layer they copy
@@ -170,6 +170,13 @@ LAYER_KEYS = {"Control-C": "copy", "Control-V": "paste"}
 def run_action(name: str, session: Session) -> None:
     """Carry out an action by name."""
     ACTIONS[name].run(session)
+
+
+def equip(session: Session) -> None:
+    """Give a new session what labels in it, and its keys."""
+    get_labelling(session)
+    bind_keys()
+    session.canvas.points_made.connect(bind_layer_keys)
 
 
 def bind_keys() -> None:

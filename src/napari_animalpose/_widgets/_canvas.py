@@ -69,6 +69,8 @@ class Canvas(QObject):
         Other points are selected.
     layers_lost
         A person deleted one of the layers.
+    points_made : Points
+        The Points layer was made, or made again.
     mode_changed
         The Points layer is in another of napari's modes.
     wheel_turned : float, bool
@@ -78,6 +80,7 @@ class Canvas(QObject):
     points_changed = Signal(object)
     selection_changed = Signal()
     layers_lost = Signal()
+    points_made = Signal(object)
     mode_changed = Signal()
     wheel_turned = Signal(float, bool)
 
@@ -95,6 +98,10 @@ class Canvas(QObject):
         self._busy = 0
         self._trail_span: tuple[int, int, int] | None = None  # video, first, last
         self._selected: list[tuple[int, int]] = []
+        self._changes: list[PointsChange] = []
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._send_changes)
         self.double_click_handlers: list[Callable[[int, int], bool]] = []
         viewer.layers.events.removed.connect(self._on_removed)
 
@@ -134,10 +141,12 @@ class Canvas(QObject):
             if self.points is None:
                 self.points = self._add(_make_points())
                 self._listen(self.points)
+                self.points.mode = "select"
+                self.points_made.emit(self.points)
             self.shown = None
             self._filled.clear()
             self._trail_span = None
-            self._viewer.layers.selection.active = self.points
+        self._viewer.layers.selection.active = self.points
 
     def close(self) -> None:
         """Remove the layers and stop listening."""
@@ -354,7 +363,8 @@ class Canvas(QObject):
         if row is None or self.shown is None:
             return
         position, node = (int(value) for value in self.shown.address[int(row)])
-        if any([handler(position, node) for handler in self.double_click_handlers]):
+        handled = [handler(position, node) for handler in self.double_click_handlers]
+        if any(handled):
             event.handled = True
 
     def _on_data(self, event: Any) -> None:
@@ -385,16 +395,19 @@ class Canvas(QObject):
         else:
             return
         if len(change.address) or len(change.yx):
-            QTimer.singleShot(0, self, lambda: self.points_changed.emit(change))
+            self._changes.append(change)
+            self._soon.start(0)
+
+    def _send_changes(self) -> None:
+        while self._changes:
+            self.points_changed.emit(self._changes.pop(0))
 
 
 def _make_points() -> Points:
-    layer = Points(
+    return Points(
         np.zeros((0, 2)), ndim=2, name="instances", border_width=0.12, opacity=1.0,
         metadata={_METADATA: {"role": "instances"}},
     )  # fmt: skip
-    layer.mode = "select"
-    return layer
 
 
 def _make_skeleton() -> Vectors:

@@ -21,7 +21,7 @@ from napari_animalpose._widgets import _settings
 from napari_animalpose._widgets._canvas import Canvas
 from napari_animalpose._widgets._dialogs import Dialogs
 from napari_animalpose._widgets._docks import show_dock
-from napari_animalpose._widgets._settings import Settings
+from napari_animalpose._widgets._settings import PLUGIN, Settings
 from napari_animalpose._widgets._video_array import VideoArray
 from napari_animalpose.data.edit_kinds import Edit
 from napari_animalpose.data.history import Change
@@ -51,8 +51,12 @@ def get_session(viewer: Any) -> Session:
     raw = getattr(viewer, "__wrapped__", viewer)
     session = _SESSIONS.get(id(raw))
     if session is None or session.is_closed:
+        # What a session is equipped with is made of sessions, so it can only be found now.
+        from napari_animalpose._widgets._actions import equip
+
         session = _SESSIONS[id(raw)] = Session(raw)
         weakref.finalize(raw, _SESSIONS.pop, id(raw), None)
+        equip(session)
     return session
 
 
@@ -498,7 +502,7 @@ class Session(QObject):
     # ------------------------------------------------------------------------ docks, closing
     def show_docks(self) -> None:
         """Show what labelling needs, where none of our docks is there yet."""
-        if not any(title.endswith("(Animal Pose)") for title in self.viewer.window.dock_widgets):
+        if not any(title.endswith(f"({PLUGIN})") for title in self.viewer.window.dock_widgets):
             self.open_dock("timeline")
             self.open_dock("skeleton")
             self.open_dock("project")

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_animalpose._widgets._actions import ACTIONS, bind_keys, run_action
+from napari_animalpose._widgets._actions import ACTIONS, run_action
 from napari_animalpose._widgets._cursor_hint import CursorHint
 from napari_animalpose._widgets._instance_table import InstanceTable
 from napari_animalpose._widgets._labelling import get_labelling
@@ -49,7 +49,6 @@ class ProjectDock(QWidget):
         self.session = get_session(napari_viewer)
         self.labelling = get_labelling(self.session)
         self._hint: CursorHint | None = None
-        bind_keys()
         self._pages = QStackedWidget()
         self._start = StartPage(self.session)
         self._work = _WorkPage(self)
@@ -61,7 +60,10 @@ class ProjectDock(QWidget):
         self.session.document_changed.connect(self._show_page)
         self._show_page()
         # The dock is not in its window yet: napari puts it there after this.
-        QTimer.singleShot(0, self, self._join_window)
+        soon = QTimer(self)
+        soon.setSingleShot(True)
+        soon.timeout.connect(self._join_window)
+        soon.start(0)
 
     def _join_window(self) -> None:
         self.session.watch_window(self)
@@ -255,7 +257,8 @@ class _WorkPage(QWidget):
         if shown is None:
             self._counts.setText("")
             return
-        parts = [f"{shown.count(FrameKind.LABELLED)} labelled frames in this video"]
+        n_labelled = shown.count(FrameKind.LABELLED)
+        parts = [f"{n_labelled} labelled frame{'' if n_labelled == 1 else 's'} in this video"]
         for kind, word in (
             (FrameKind.PREDICTED, "predicted"),
             (FrameKind.SUGGESTED, "suggested"),

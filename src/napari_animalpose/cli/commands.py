@@ -27,6 +27,7 @@ from napari_animalpose.cli.identities import (
     run_track,
 )
 from napari_animalpose.cli.packaging import add_package, run_package
+from napari_animalpose.cli.window import add_label, run_label
 from napari_animalpose.errors import ConfigError
 from napari_animalpose.jobs import stop_on_interrupt
 
@@ -366,6 +367,12 @@ COMMANDS: dict[str, Command] = {
         "animalpose demo -o demo",
         _add_demo,
         _run_demo,
+    ),
+    "label": Command(
+        "label frames in napari",
+        "animalpose label video.mp4",
+        add_label,
+        run_label,
     ),
     "config": Command(
         "choose a network for the animal of a label file, and say why",
