@@ -124,6 +124,15 @@ class ConfigForm(QWidget):
         self._follow()
         self._set_problem("", None)
 
+    def set_layout(
+        self, top: Mapping[str, str], hidden: Sequence[str], titles: Mapping[str, str]
+    ) -> None:
+        """Set what is on top, what is hidden and how sections are called; see the class."""
+        new = dict(top), tuple(hidden), dict(titles)
+        if new != (self._top, self._hidden, self._titles):
+            self._top, self._hidden, self._titles = new
+            self._structure = []  # built anew with the next value
+
     def set_choices(self, choices: Mapping[str, Sequence[str]]) -> None:
         """Set what can be chosen for some options; see the class."""
         if dict(choices) != self._choices:

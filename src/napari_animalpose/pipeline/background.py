@@ -1,6 +1,7 @@
 """What a window has done in a child process: reading video, TensorFlow, many files.
 
-Each is a pipeline function for `jobs.run`.
+Each is a pipeline function for `jobs.run`, but for `open_augmenter`, which sets up a
+`jobs.Worker`.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
+from napari_animalpose.config import RunConfig
 from napari_animalpose.data.project import Project
 from napari_animalpose.jobs import Event, StopRequest, ignore_event, never_stop
 from napari_animalpose.nn.autoconfig import LabelMeasures
+from napari_animalpose.pipeline.previews import AugmentationPreview, preview_augmentation
 from napari_animalpose.pipeline.rounds import Round, compare_rounds, read_rounds
 from napari_animalpose.pipeline.selection import empty_frames, measure_project, training_labels
 
-__all__ = ["Device", "RoundHistory", "find_device", "list_rounds", "measure"]
+__all__ = ["Device", "RoundHistory", "find_device", "list_rounds", "measure", "open_augmenter"]
 
 FilePath = str | PathLike[str]
 
@@ -106,3 +110,16 @@ def list_rounds(
     compared, comparison = compare_rounds(rounds, project)
     frames = None if comparison is None else comparison.frames
     return RoundHistory(tuple(rounds), tuple(compared), 0 if frames is None else len(frames))
+
+
+def open_augmenter() -> Callable[[tuple[Project, RunConfig, dict[str, Any]]], AugmentationPreview]:
+    """Return a function that draws training windows: (project, config, options) to a preview.
+
+    The options are those of `preview_augmentation`.
+    """
+
+    def augment(request: tuple[Project, RunConfig, dict[str, Any]]) -> AugmentationPreview:
+        project, config, options = request
+        return preview_augmentation(project, config, **options)
+
+    return augment
