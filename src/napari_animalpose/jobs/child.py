@@ -1,8 +1,9 @@
 """The child's side: read the request, run the function, send events, obey and never orphan.
 
 The request comes through standard input, after it single bytes that ask to stop and the
-questions to a worker; its end means that the parent is gone. Events leave through what was standard output, which is
-then joined to standard error so that nothing printed can disturb them.
+questions to a worker; its end means that the parent is gone. Events leave through what was
+standard output, which is then joined to standard error so that nothing printed can disturb
+them.
 """
 
 from __future__ import annotations

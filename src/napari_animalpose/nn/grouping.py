@@ -29,6 +29,7 @@ __all__ = [
     "Instances",
     "check_joinable",
     "group_peaks",
+    "length_penalty",
     "match_edges",
     "score_edges",
 ]
@@ -228,14 +229,20 @@ def score_edges(
     dots = (field * unit.conj()[:, None]).real
     score = np.maximum(dots.mean(axis=1), 1 - length / how.stride)
     near = length < how.stride
-    if how.max_edge_px > 0:
-        ratio = how.max_edge_px / np.maximum(length, np.float32(1e-6))
-        score += how.penalty_weight * np.minimum(ratio - 1, 0)
+    score += length_penalty(length, how)
     scores = np.full(pairs.shape, np.nan, np.float32)
     support = np.full(pairs.shape, np.nan, np.float32)
     scores[frame, edge, i, j] = score
     support[frame, edge, i, j] = np.where(near, 1, (dots > how.min_sample_score).mean(axis=1))
     return scores, support
+
+
+def length_penalty(length: NDArray[np.float32], how: Grouping) -> NDArray[np.float32]:
+    """Return what pairs lose for their length in px of the network input, at most 0."""
+    if how.max_edge_px <= 0:
+        return np.zeros_like(length)
+    ratio = how.max_edge_px / np.maximum(length, np.float32(1e-6))
+    return np.asarray(how.penalty_weight * np.minimum(ratio - 1, 0), np.float32)
 
 
 def _interpolate(

@@ -132,6 +132,10 @@ class Detector(Protocol):
         """Wait for the device and return the instances."""
         ...
 
+    def make_inspector(self) -> Any:
+        """Return the `nn.inspection.Inspector` that says why `finish` returns what it does."""
+        ...
+
 
 class Pipeline(NamedTuple):
     """One way from frames to instances.

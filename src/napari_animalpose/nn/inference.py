@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from napari_animalpose.io.video import iterate_frames
 from napari_animalpose.jobs import StopRequest, never_stop
 from napari_animalpose.nn.heads import HEADS, PIPELINES, Detections
 from napari_animalpose.nn.identity import NO_CLASS
+from napari_animalpose.nn.inspection import Findings, Inspection, Inspector
 from napari_animalpose.nn.models.forward import Forward
 from napari_animalpose.nn.models.network import build_head_network, resolve_precision
 
@@ -79,9 +81,9 @@ def poses_from_detections(
     """
     numbers = np.repeat(np.asarray(frames, np.int64), found.points.shape[1])
     xy = found.points.reshape(-1, len(skeleton), 2).astype(np.float32)
+    placed = find_placed(found, threshold).reshape(-1, len(skeleton))
     scores = np.nan_to_num(found.point_scores.reshape(-1, len(skeleton)))
     point_score = np.clip(scores, 0, 1).astype(np.float32)
-    placed = (point_score >= threshold) & np.isfinite(xy).all(axis=-1)
     rows = placed.any(axis=1)
     xy = np.where(placed[..., None], xy, np.nan)[rows]
     point_score = np.where(placed, point_score, np.nan)[rows]
@@ -103,6 +105,12 @@ def poses_from_detections(
         track_score=track_score,
         track_names=classes,
     )
+
+
+def find_placed(found: Detections, threshold: float) -> NDArray[np.bool_]:
+    """Return which points (B, I, K) are there; an instance without any is none."""
+    scores = np.clip(np.nan_to_num(found.point_scores), 0, 1)
+    return np.asarray((scores >= threshold) & np.isfinite(found.points).all(axis=-1))
 
 
 class Predictor:
@@ -138,6 +146,7 @@ class Predictor:
             for name, network in networks.items()
         }  # fmt: skip
         self._detector = PIPELINES.get(run.pipeline).load_detector()(self.forwards, config)
+        self._inspector: Inspector | None = None
 
     def use_labels(self, labels: Poses) -> None:
         """Take from labels where the animals are, if that is not found (`needs_anchors`)."""
@@ -219,6 +228,61 @@ class Predictor:
             done += len(numbers)
             on_progress(done, done / (time.monotonic() - began))
         return Poses.concat(parts), done
+
+    def inspect(
+        self, frame: NDArray[np.uint8], *, video_number: int = 0, number: int = 0
+    ) -> Inspection:
+        """Return all that the networks see in one frame, and why it becomes what it does.
+
+        Parameters
+        ----------
+        frame : uint8 array, shape (H, W, C)
+        video_number, number : int
+            Which frame of which video that is, for the instances.
+
+        Raises
+        ------
+        ConfigError
+            If models of SLEAP were loaded with `sleap_exact`.
+        """
+        if self._inspector is None:
+            self._inspector = self._detector.make_inspector()
+        findings = self._look(self._inspector, frame[None], video_number, number)
+        findings = findings.trimmed((frame.shape[0], frame.shape[1]))
+        found, threshold = findings.detections, self.config.peak_threshold
+        classes = self.run_config.classes
+        instances = poses_from_detections(
+            self.skeleton, video_number, [number], found, threshold, classes
+        )
+        there = find_placed(found, threshold)[0].any(axis=-1)  # (I,)
+        # The last entry is what -1, no instance, stands for.
+        rows = np.append(np.where(there, np.cumsum(there) - 1, -1), -1).astype(np.int32)
+
+        def renumber(table: Any) -> Any:
+            return table and replace(table, instance=rows[table.instance])
+
+        return Inspection(
+            pipeline=self.run_config.pipeline,
+            skeleton=self.skeleton,
+            classes=classes,
+            video=video_number,
+            frame=number,
+            size=(frame.shape[0], frame.shape[1]),
+            instances=instances,
+            maps=findings.maps,
+            peaks=renumber(findings.peaks),
+            fields=findings.fields,
+            crops=renumber(findings.crops),
+            connections=renumber(findings.connections),
+            limits=findings.limits,
+            seconds=findings.seconds,
+        )
+
+    def _look(
+        self, inspector: Inspector, frames: NDArray[np.uint8], video: int, number: int
+    ) -> Findings:
+        """Return what is found in a frame (1, H, W, C)."""
+        return inspector(frames)
 
     def _detect(self, frames: NDArray[np.uint8], video: int, numbers: Sequence[int]) -> Detections:
         """Return what is in frames (B, H, W, C) of a video, of which these are the numbers."""

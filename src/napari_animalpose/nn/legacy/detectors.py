@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_animalpose.config import PredictConfig
-from napari_animalpose.nn.grouping import Instances, group_peaks
+from napari_animalpose.nn.grouping import Grouping
 from napari_animalpose.nn.heads import Detections
+from napari_animalpose.nn.inspection import Inspector
 from napari_animalpose.nn.legacy.forward import SleapForward
 from napari_animalpose.nn.models.detectors.bottomup import BottomUpDetector
 from napari_animalpose.nn.models.detectors.topdown import Candidates, TopDownDetector
 from napari_animalpose.nn.models.forward import Forward
 from napari_animalpose.nn.models.heads.centroid import MAX_CENTROIDS
+from napari_animalpose.nn.models.inspectors.topdown import TopDownInspector
 
 __all__ = ["AnchoredDetector", "Anchors", "CentroidDetector", "SleapBottomUpDetector"]
 
@@ -40,9 +42,15 @@ class CentroidDetector:
         """Send frames (B, H, W, C) to the device."""
         return self.forward.points(frames)
 
+    def make_inspector(self) -> Inspector:
+        """Return what looks into the network."""
+        from napari_animalpose.nn.legacy.inspectors import CentroidInspector
+
+        return CentroidInspector(self)
+
     def finish(self, pending: Any) -> Detections:
         """Return one instance for each peak, highest first."""
-        points, scores = (np.asarray(part) for part in pending)
+        points, scores = (np.asarray(part) for part in pending)  # (B, P, 1, 2), (B, P, 1)
         most = self.config.max_instances or MAX_CENTROIDS
         return Detections(points[:, :most], scores[:, :most])
 
@@ -81,6 +89,10 @@ class AnchoredDetector(TopDownDetector):
         super().__init__({"centroid": only, **forwards}, config)  # never asked for centroids
         self.anchors = anchors
 
+    def make_inspector(self) -> Inspector:
+        """Return what looks into the network; places are given, not found."""
+        return TopDownInspector(self, finds_places=False)
+
     def find_places(self, frames: Any) -> Candidates:
         """Return the anchors of frames (B, H, W, C), all of confidence 1."""
         numbers, places = self.anchors.get()
@@ -97,14 +109,13 @@ class SleapBottomUpDetector(BottomUpDetector):
 
     forward: SleapForward
 
-    def join(self, found: tuple[NDArray[Any], ...], return_candidates: bool = False) -> Instances:
-        """Join what `wait` found, in px of the frame."""
-        points, heights, pafs = found
-        known = self.forward.description
-        stride, scale = known.strides["pafs"], np.float32(known.input_scale)
+    @property
+    def point_scale(self) -> np.float32:
+        """Input px for each px of the points, which are px of the frame."""
+        return np.float32(self.forward.description.input_scale)
+
+    def choose_grouping(self, pafs: NDArray[Any]) -> Grouping:
+        """Return how peaks are joined with fields (B, h, w, E, 2)."""
+        stride = self.forward.description.strides["pafs"]
         longest = EDGE_RATIO * max(pafs.shape[1:3]) * stride
-        how = replace(self.grouping, stride=stride, max_edge_px=longest)
-        instances = group_peaks(
-            points * scale, heights, pafs, self.head.skeleton, how, return_candidates
-        )
-        return instances._replace(points=instances.points / scale)
+        return replace(self.grouping, stride=stride, max_edge_px=longest)

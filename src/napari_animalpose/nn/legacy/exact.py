@@ -9,13 +9,14 @@ nearest cell. For anything but comparisons the other way is better.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from napari_animalpose.config import PredictConfig
+from napari_animalpose.errors import ConfigError
 from napari_animalpose.nn.heads import Detections, Detector
 from napari_animalpose.nn.legacy.composition import Composition
 from napari_animalpose.nn.legacy.detectors import Anchors
@@ -130,6 +131,19 @@ class _ExactDetector:
 
     def start(self, frames: NDArray[np.uint8]) -> Detections:
         raise NotImplementedError
+
+    def make_inspector(self) -> NoReturn:
+        """Refuse: what SLEAP 1.4 sees is not kept.
+
+        Raises
+        ------
+        ConfigError
+            Always.
+        """
+        raise ConfigError(
+            "Expected a model without sleap_exact to look into; received one with it. Turn "
+            "sleap_exact off: the maps are the same."
+        )
 
     def finish(self, pending: Detections) -> Detections:
         """Return what `start` found."""

@@ -7,6 +7,7 @@ from typing import Any
 from napari_animalpose.config import ModelConfig
 from napari_animalpose.nn.geometry import crop_corner, uncrop_points
 from napari_animalpose.nn.heads import Head
+from napari_animalpose.nn.inspection import Grid
 from napari_animalpose.nn.legacy.description import Description
 from napari_animalpose.nn.legacy.frames import normalize, resize, to_sleap_channels
 from napari_animalpose.nn.models.device import cut_windows, pad_to
@@ -57,12 +58,21 @@ class SleapForward(Forward):
     def _run(self, inputs: Any) -> Any:
         return self._apply(resize(inputs, self.scale))
 
-    def _windows_to_points(self, inputs: Any, numbers: Any, centres: Any) -> tuple[Any, Any, Any]:
+    def _run_windows(self, inputs: Any, numbers: Any, centres: Any) -> tuple[Any, Any]:
         side = crop_side(self.config)
         corners = crop_corner(centres * self.scale, (side, side))  # (N, 2)
-        windows = cut_windows(resize(inputs, self.scale), numbers, corners, side)
-        outputs = self._apply(windows)
-        points, scores = self.head.decode(outputs, self.refinement)  # in px of the frame
-        likely = self.head.identify(outputs, points)  # (N, 1, C)
-        points = uncrop_points(points, corners[:, None, None] / self.scale)  # (N, 1, K, 2)
-        return points[:, 0], scores[:, 0], likely[:, 0]
+        return self._apply(cut_windows(resize(inputs, self.scale), numbers, corners, side)), corners
+
+    def _leave_windows(self, points: Any, corners: Any, inputs: Any) -> Any:
+        # The head has given them in px of the frame, counted from the corner.
+        return uncrop_points(points, corners[:, None, None] / self.scale)
+
+    def map_stride(self, name: str) -> int:
+        """Return the input px between two cells of a map."""
+        strides = self.description.strides
+        return strides.get(name, strides["confmaps"])
+
+    def grid(self, stride: int, corner: Any = (0.0, 0.0)) -> Grid:
+        """Return where cells lie in the full frame; cell i at ``i * stride / scale``."""
+        x, y = corner
+        return Grid(stride / self.scale, float(x) / self.scale, float(y) / self.scale)

@@ -81,6 +81,12 @@ class _SleapMaps:
 class _Highest(_SleapMaps):
     """Models that look for one animal."""
 
+    def find_peaks(
+        self, outputs: dict[str, Any], threshold: float, max_peaks: int, refinement: str
+    ) -> tuple[Any, Any]:
+        """Return all points (B, K, P, 2) in px and heights (B, K, P), highest first."""
+        return self.find_all(outputs, "confmaps", threshold, max_peaks, refinement)
+
     def decode(self, outputs: dict[str, Any], refinement: str) -> tuple[Any, Any]:
         """Return points (B, 1, K, 2) in px and confidences (B, 1, K)."""
         return self.find_highest(outputs, refinement)
@@ -132,6 +138,10 @@ class SleapMultiIdHead(_All, MultiInstanceIdHead):
     Its class maps are independent of each other: near 1 on the points of their own
     animal, and near 0 on those of others and far from any.
     """
+
+    def read_class_maps(self, outputs: dict[str, Any]) -> Any:
+        """Return the maps (B, h, w, C), which are probabilities already."""
+        return outputs["classmaps"]
 
     def probabilities_at(self, outputs: dict[str, Any], xy: Any) -> Any:
         """Return the class maps (B, ..., C) at the cells nearest to (B, ..., 2); NaN for NaN."""

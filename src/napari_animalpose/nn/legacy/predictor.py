@@ -14,6 +14,7 @@ from napari_animalpose.data.poses import Poses
 from napari_animalpose.errors import DataError
 from napari_animalpose.nn.heads import CENTRED_HEADS, Detections, Detector
 from napari_animalpose.nn.inference import Predictor
+from napari_animalpose.nn.inspection import Findings, Inspector
 from napari_animalpose.nn.legacy.composition import Composition, compose
 from napari_animalpose.nn.legacy.detectors import (
     AnchoredDetector,
@@ -64,6 +65,7 @@ class SleapPredictor(Predictor):
         self.needs_anchors = composition.needs_anchors
         self._anchors = Anchors()
         self._labels: Poses | None = None
+        self._inspector: Inspector | None = None
         precision = "float32" if config.sleap_exact else resolve_precision(config.precision)
         networks = {
             name: build_sleap_network(model, precision)
@@ -126,6 +128,14 @@ class SleapPredictor(Predictor):
         index = skeleton.index(anchor) if anchor else None
         places = locate_anchors(self._labels.at(video, frame).xy.astype(np.float64), index)
         return np.asarray(places[np.isfinite(places[:, 0])], np.float32)
+
+    def _look(
+        self, inspector: Inspector, frames: NDArray[np.uint8], video: int, number: int
+    ) -> Findings:
+        frames, ratio = match_size(frames, self.composition.target_size)
+        if self.needs_anchors:
+            self._anchors.set([ratio * self._places(video, number)])
+        return super()._look(inspector, frames, video, number).resized(1.0 / ratio)
 
     def _detect(self, frames: NDArray[np.uint8], video: int, numbers: Sequence[int]) -> Detections:
         frames, ratio = match_size(frames, self.composition.target_size)

@@ -19,6 +19,7 @@ from napari_animalpose.nn.geometry import (
     unscale_points,
 )
 from napari_animalpose.nn.heads import Head
+from napari_animalpose.nn.inspection import Grid
 from napari_animalpose.nn.models.device import cut_windows, pad_to, shrink_frames
 
 __all__ = ["Forward", "crop_side", "to_frame"]
@@ -87,14 +88,11 @@ class Forward:
             input_signature=[own_frames, tf.TensorSpec((None, None, None, 2), tf.float32)],
         )
         self._maps = tf.function(self._run, autograph=False, input_signature=[own_frames])
+        self._window_signature = [
+            own_frames, tf.TensorSpec((None,), tf.int32), tf.TensorSpec((None, 2), tf.float32),
+        ]  # fmt: skip
         self._from_windows = tf.function(
-            self._windows_to_points,
-            autograph=False,
-            input_signature=[
-                own_frames,
-                tf.TensorSpec((None,), tf.int32),
-                tf.TensorSpec((None, 2), tf.float32),
-            ],
+            self._windows_to_points, autograph=False, input_signature=self._window_signature
         )
 
     # ------------------------------------------------------------------ on the device
@@ -125,15 +123,21 @@ class Forward:
 
     def _windows_to_points(self, inputs: Any, numbers: Any, centres: Any) -> tuple[Any, Any, Any]:
         """Cut windows out of prepared frames and return what is in them, in px of the frame."""
-        side = crop_side(self.config)
-        centres = scale_points(centres, self.config.input_scale)
-        corners = crop_corner(centres, (side, side))  # (N, 2)
-        windows = cut_windows(inputs, numbers, corners, side)
-        outputs = self._run(windows)
+        outputs, corners = self._run_windows(inputs, numbers, centres)
         points, scores = self.head.decode(outputs, self.refinement)
         likely = self.head.identify(outputs, points)  # (N, 1, C)
-        points = uncrop_points(points, corners[:, None, None])  # (N, 1, K, 2)
-        return self._to_frame(points, inputs)[:, 0], scores[:, 0], likely[:, 0]
+        return self._leave_windows(points, corners, inputs)[:, 0], scores[:, 0], likely[:, 0]
+
+    def _run_windows(self, inputs: Any, numbers: Any, centres: Any) -> tuple[Any, Any]:
+        """Return the maps of windows, and their corners (N, 2) in px of the network input."""
+        side = crop_side(self.config)
+        centres = scale_points(centres, self.config.input_scale)
+        corners = crop_corner(centres, (side, side))
+        return self._run(cut_windows(inputs, numbers, corners, side)), corners
+
+    def _leave_windows(self, points: Any, corners: Any, inputs: Any) -> Any:
+        """Move points (N, ..., ..., 2) from windows to px of the full frame."""
+        return self._to_frame(uncrop_points(points, corners[:, None, None]), inputs)
 
     def _frames_to_points(self, frames: Any) -> tuple[Any, Any]:
         points, scores = self._inputs_to_points(self._to_input_frames(frames))
@@ -228,6 +232,54 @@ class Forward:
             return read_maps(self._run(self._to_input_frames(frames)))
 
         return _compile_for_frames(ask)
+
+    def compile_windows(
+        self, read_maps: Callable[[dict[str, Any]], tuple[Any, ...]]
+    ) -> Callable[[Any, Any, Any], tuple[Any, ...]]:
+        """Return the graph from prepared frames and windows to all that is seen in them.
+
+        Parameters
+        ----------
+        read_maps : callable
+            From the maps of N windows, inside the graph, to tensors, of which the first are
+            points (N, K, P, 2) in px of the window.
+
+        Returns
+        -------
+        callable
+            Takes what `points_in_windows` takes; gives what that gives, the corners
+            (N, 2) of the windows in px of the network input, and what `read_maps` returns
+            with the points in px of the frame.
+        """
+
+        def ask(inputs: Any, numbers: Any, centres: Any) -> tuple[Any, ...]:
+            outputs, corners = self._run_windows(inputs, numbers, centres)
+            points, scores = self.head.decode(outputs, self.refinement)
+            likely = self.head.identify(outputs, points)
+            points = self._leave_windows(points, corners, inputs)[:, 0]
+            peaks, *rest = read_maps(outputs)
+            peaks = self._leave_windows(peaks, corners, inputs)
+            return points, scores[:, 0], likely[:, 0], corners, peaks, *rest
+
+        return tf.function(ask, autograph=False, input_signature=self._window_signature)
+
+    def map_stride(self, name: str) -> int:
+        """Return the input px between two cells of a map."""
+        return self.config.output_stride
+
+    def grid(self, stride: int, corner: Any = (0.0, 0.0)) -> Grid:
+        """Return where cells lie in the full frame.
+
+        Parameters
+        ----------
+        stride : int
+            Input px between two cells.
+        corner : pair of float
+            (x, y) of the first cell in px of the network input.
+        """
+        scale = self.config.input_scale
+        x, y = unscale_points(np.asarray(corner, np.float64), scale)
+        return Grid(stride / scale, float(x), float(y))
 
     def trace(self) -> Any:
         """Return the graph from prepared frames to points, as a concrete function."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_animalpose.config import PredictConfig
 from napari_animalpose.nn.grouping import Grouping, Instances, group_peaks
 from napari_animalpose.nn.heads import Detections
+from napari_animalpose.nn.inspection import Inspector
 from napari_animalpose.nn.models.detectors.growing import GrowingPeaks
 from napari_animalpose.nn.models.forward import Forward, to_frame
 from napari_animalpose.nn.models.heads.multi_instance import MultiInstanceHead
@@ -56,6 +57,12 @@ class BottomUpDetector:
         )
         return points, heights, self.head.split_fields(outputs["pafs"])
 
+    def make_inspector(self) -> Inspector:
+        """Return what looks into the network."""
+        from napari_animalpose.nn.models.inspectors.bottomup import BottomUpInspector
+
+        return BottomUpInspector(self)
+
     def start(self, frames: NDArray[np.uint8]) -> Any:
         """Send frames (B, H, W, C) to the device."""
         return frames.shape[1:3], self._peaks.start(frames)
@@ -73,7 +80,7 @@ class BottomUpDetector:
         return self._peaks.finish(pending[1])
 
     def join(self, found: tuple[NDArray[Any], ...], return_candidates: bool = False) -> Instances:
-        """Join what `wait` found, in px of the network input, on request saying why.
+        """Join what `wait` found, in its own px, on request saying why.
 
         Parameters
         ----------
@@ -83,6 +90,17 @@ class BottomUpDetector:
             As in `grouping.group_peaks`.
         """
         points, heights, pafs = found
-        return group_peaks(
-            points, heights, pafs, self.head.skeleton, self.grouping, return_candidates
-        )
+        instances = group_peaks(
+            points * self.point_scale, heights, pafs, self.head.skeleton,
+            self.choose_grouping(pafs), return_candidates,
+        )  # fmt: skip
+        return instances._replace(points=instances.points / self.point_scale)
+
+    @property
+    def point_scale(self) -> np.float32:
+        """Input px for each px of the points that the network gives."""
+        return np.float32(1.0)
+
+    def choose_grouping(self, pafs: NDArray[Any]) -> Grouping:
+        """Return how peaks are joined with fields (B, h, w, E, 2)."""
+        return self.grouping

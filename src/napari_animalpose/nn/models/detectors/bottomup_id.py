@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from napari_animalpose.config import PredictConfig
 from napari_animalpose.nn.heads import Detections
-from napari_animalpose.nn.identity import group_by_class
+from napari_animalpose.nn.identity import ClassInstances, group_by_class
+from napari_animalpose.nn.inspection import Inspector
 from napari_animalpose.nn.models.detectors.bottomup import MOST_PEAKS
 from napari_animalpose.nn.models.detectors.growing import GrowingPeaks
 from napari_animalpose.nn.models.forward import Forward, to_frame
@@ -47,6 +48,12 @@ class BottomUpIdDetector:
         )
         return points, heights, self.head.probabilities_at(outputs, points)
 
+    def make_inspector(self) -> Inspector:
+        """Return what looks into the network."""
+        from napari_animalpose.nn.models.inspectors.bottomup_id import BottomUpIdInspector
+
+        return BottomUpIdInspector(self)
+
     def start(self, frames: NDArray[np.uint8]) -> Any:
         """Send frames (B, H, W, C) to the device."""
         return frames.shape[1:3], self._peaks.start(frames)
@@ -54,15 +61,8 @@ class BottomUpIdDetector:
     def finish(self, pending: Any) -> Detections:
         """Return one animal for each identity that was found, in the order of the classes."""
         (height, width), asked = pending
-        (points, heights, probabilities), crowded = self._peaks.finish(asked)
-        instances = group_by_class(
-            points, heights, probabilities,
-            least=self.config.min_class_probability,
-            reach=self.forward.config.max_reach_px,
-            min_points=self.config.min_points,
-            min_mean_height=self.config.min_mean_confidence,
-            max_instances=self.config.max_instances,
-        )  # fmt: skip
+        found, crowded = self._peaks.finish(asked)
+        instances = self.join(found)
         scale = self.forward.config.input_scale
         return Detections(
             to_frame(instances.points, scale, height, width),
@@ -72,3 +72,21 @@ class BottomUpIdDetector:
             instances.class_scores,
             crowded,
         )
+
+    def join(self, found: tuple[NDArray[Any], ...]) -> ClassInstances:
+        """Give each identity its peaks.
+
+        Parameters
+        ----------
+        found : tuple of arrays
+            Peaks (B, K, P, 2), their heights (B, K, P) and probabilities (B, K, P, C).
+        """
+        points, heights, probabilities = found
+        return group_by_class(
+            points, heights, probabilities,
+            least=self.config.min_class_probability,
+            reach=self.forward.config.max_reach_px,
+            min_points=self.config.min_points,
+            min_mean_height=self.config.min_mean_confidence,
+            max_instances=self.config.max_instances,
+        )  # fmt: skip

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_animalpose.config import PredictConfig
 from napari_animalpose.nn.heads import Detections
+from napari_animalpose.nn.inspection import Inspector
 from napari_animalpose.nn.models.forward import Forward
 
 __all__ = ["SingleDetector"]
@@ -29,6 +30,12 @@ class SingleDetector:
     def start(self, frames: NDArray[np.uint8]) -> Any:
         """Send frames (B, H, W, C) to the device."""
         return self.forward.points(frames)
+
+    def make_inspector(self) -> Inspector:
+        """Return what looks into the network."""
+        from napari_animalpose.nn.models.inspectors.single import SingleInspector
+
+        return SingleInspector(self)
 
     def finish(self, pending: Any) -> Detections:
         """Return at most one instance a frame."""

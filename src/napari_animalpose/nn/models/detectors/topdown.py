@@ -13,6 +13,7 @@ from napari_animalpose.config import PredictConfig
 from napari_animalpose.data.oks import compute_areas, compute_oks
 from napari_animalpose.nn.heads import CENTRED_HEADS, Detections
 from napari_animalpose.nn.identity import NO_CLASS, assign_classes
+from napari_animalpose.nn.inspection import CropVerdict, Inspector
 from napari_animalpose.nn.models.detectors.growing import GrowingPeaks
 from napari_animalpose.nn.models.forward import Forward, crop_side, to_frame
 from napari_animalpose.nn.models.heads.centroid import MAX_CENTROIDS, CentroidHead
@@ -71,10 +72,17 @@ class TopDownDetector:
             self.centroid, self._read_maps, config.peak_threshold,
             max(MAX_CENTROIDS, SPARE * config.max_instances), MOST_PLACES,
         )  # fmt: skip
+        self.most_places = self._places.most
 
     def _read_maps(self, outputs: dict[str, Any], slots: int) -> tuple[Any, Any]:
         head = cast(CentroidHead, self.centroid.head)
         return head.find_places(outputs, slots, self.centroid.refinement)
+
+    def make_inspector(self) -> Inspector:
+        """Return what looks into both networks."""
+        from napari_animalpose.nn.models.inspectors.topdown import TopDownInspector
+
+        return TopDownInspector(self)
 
     def start(self, frames: NDArray[np.uint8]) -> Any:
         """Find places in frames (B, H, W, C) and send the windows around them to the device."""
@@ -95,7 +103,14 @@ class TopDownDetector:
     def find_places(self, frames: Any) -> Candidates:
         """Return where animals may be in frames (B, H, W, C), best first in each frame."""
         (points, heights), crowded = self._places.finish(self._places.start(frames))
-        centres = to_frame(points[:, 0], self.centroid.config.input_scale, *frames.shape[1:3])
+        return self.choose_places(points, heights, crowded, *frames.shape[1:3])
+
+    def choose_places(
+        self, points: NDArray[np.float32], heights: NDArray[np.float32],
+        crowded: NDArray[np.bool_], height: int, width: int,
+    ) -> Candidates:  # fmt: skip
+        """Return which of the peaks (B, 1, P, 2) with heights (B, 1, P) are looked at."""
+        centres = to_frame(points[:, 0], self.centroid.config.input_scale, height, width)
         scores = heights[:, 0]  # (B, P); centres (B, P, 2)
         limit = SPARE * self.config.max_instances or scores.shape[1]
         found = (scores > 0) & (scores >= self.config.peak_threshold)
@@ -107,16 +122,32 @@ class TopDownDetector:
 
     def finish(self, pending: Any) -> Detections:
         """Return the instances, best first, without those that were found twice."""
+        return self.judge(pending)[0]
+
+    def judge(self, pending: Any) -> tuple[Detections, list[NDArray[np.intp]], NDArray[np.int8]]:
+        """Return the instances, of which windows of each frame they are, and all verdicts.
+
+        Returns
+        -------
+        detections : Detections
+        kept : list of int array
+            Rows of the candidates in the order of the instances, by frame.
+        verdicts : int8 array, shape (N,)
+            `CropVerdict` on each candidate.
+        """
         (n_frames, height, width), candidates, results = pending
         points, point_scores, likely = self._collect(results)
         points = to_frame(points, 1.0, height, width)
         scores = np.clip(candidates.score, 0, 1) * np.clip(point_scores, 0, 1).mean(axis=1)
-        kept = [
-            self._choose(np.flatnonzero(candidates.frame == number), points, point_scores, scores)
-            for number in range(n_frames)
-        ]
+        verdicts = np.zeros(len(scores), np.int8)
+        kept = []
+        for number in range(n_frames):
+            rows = np.flatnonzero(candidates.frame == number)
+            rows = rows[np.argsort(-scores[rows], kind="stable")]
+            verdicts[rows] = self._judge_frame(points[rows], point_scores[rows])
+            kept.append(rows[verdicts[rows] == CropVerdict.KEPT])
         classes, class_scores = self._name(kept, likely)
-        return Detections(
+        found = Detections(
             _pad_frames(kept, points, np.nan),
             _pad_frames(kept, point_scores, np.nan),
             _pad_frames(kept, scores, np.nan),
@@ -124,6 +155,7 @@ class TopDownDetector:
             _pad_frames(kept, class_scores, np.nan),
             candidates.crowded,
         )
+        return found, kept, verdicts
 
     def _name(
         self, kept: list[NDArray[np.intp]], likely: NDArray[np.float32]
@@ -150,19 +182,19 @@ class TopDownDetector:
             for part, shape in enumerate(shapes)
         ]
 
-    def _choose(
-        self,
-        rows: NDArray[np.intp],
-        points: NDArray[np.float32],
-        point_scores: NDArray[np.float32],
-        scores: NDArray[np.float32],
-    ) -> NDArray[np.intp]:
-        """Return the rows of one frame's instances, best first."""
-        rows = rows[np.argsort(-scores[rows], kind="stable")]
-        placed = point_scores[rows] >= self.config.peak_threshold
-        xy = np.where(placed[..., None], points[rows], np.nan)
-        rows = rows[placed.any(axis=1) & suppress_duplicates(xy)]
-        return rows[: self.config.max_instances or None]
+    def _judge_frame(
+        self, points: NDArray[np.float32], point_scores: NDArray[np.float32]
+    ) -> NDArray[np.int8]:
+        """Return the `CropVerdict` on what is in the windows of a frame, best first."""
+        placed = point_scores >= self.config.peak_threshold
+        xy = np.where(placed[..., None], points, np.nan)
+        verdicts = np.full(len(xy), CropVerdict.KEPT, np.int8)
+        verdicts[~suppress_duplicates(xy)] = CropVerdict.DUPLICATE
+        verdicts[~placed.any(axis=1)] = CropVerdict.NO_POINTS
+        if self.config.max_instances:
+            good = np.flatnonzero(verdicts == CropVerdict.KEPT)
+            verdicts[good[self.config.max_instances :]] = CropVerdict.SURPLUS
+        return verdicts
 
 
 def split_counts(total: int, limit: int) -> Iterator[tuple[int, int]]:

@@ -64,6 +64,13 @@ class CentroidHead(Head):
         points, values = self.find_places(outputs, MAX_CENTROIDS, refinement)
         return points[:, 0, :, None], values[:, 0, :, None]
 
+    def find_peaks(
+        self, outputs: dict[str, Any], threshold: float, max_peaks: int, refinement: str
+    ) -> tuple[Any, Any]:
+        """Return points (B, 1, P, 2) and heights (B, 1, P); a threshold up to `FLOOR` is that."""
+        points, heights = self.find_places(outputs, max_peaks, refinement)
+        return points, keras.ops.where(heights > threshold, heights, keras.ops.zeros_like(heights))
+
     def find_places(
         self, outputs: dict[str, Any], max_places: int, refinement: str
     ) -> tuple[Any, Any]:

@@ -66,6 +66,10 @@ class MultiInstanceIdHead(MultiPeakHead):
         )
         return super().loss(targets, outputs, weight) + self.config.class_loss_weight * error
 
+    def read_class_maps(self, outputs: dict[str, Any]) -> Any:
+        """Return the probability (B, h, w, C) of each identity in every cell."""
+        return keras.ops.softmax(outputs["classmaps"], axis=-1)
+
     def probabilities_at(self, outputs: dict[str, Any], xy: Any) -> Any:
         """Return the probabilities (B, ..., C) of each identity at points (B, ..., 2).
 

@@ -11,7 +11,7 @@ from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.nn.geometry import from_map
 from napari_animalpose.nn.heads import Head
 from napari_animalpose.nn.models.losses import weighted_squared_error
-from napari_animalpose.nn.peaks import global_peaks
+from napari_animalpose.nn.peaks import global_peaks, local_peaks
 from napari_animalpose.nn.targets import confidence_maps
 
 __all__ = ["SingleInstanceHead"]
@@ -29,6 +29,7 @@ class SingleInstanceHead(Head):
 
     def __init__(self, config: ModelConfig, skeleton: Skeleton) -> None:
         self.config = config
+        self.skeleton = skeleton
         self.n_nodes = len(skeleton)
 
     @property
@@ -46,6 +47,15 @@ class SingleInstanceHead(Head):
     def loss(self, targets: dict[str, Any], outputs: dict[str, Any], weight: float) -> Any:
         """Return the mean squared error, pixels of the animal weighing more."""
         return weighted_squared_error(targets["confmaps"], outputs["confmaps"], weight)
+
+    def find_peaks(
+        self, outputs: dict[str, Any], threshold: float, max_peaks: int, refinement: str
+    ) -> tuple[Any, Any]:
+        """Return all peaks, highest first: (B, K, P, 2) in input px, NaN = none, and (B, K, P)."""
+        cells, heights = local_peaks(
+            outputs["confmaps"], threshold, max_peaks, refinement, xp=keras.ops
+        )
+        return from_map(cells, self.config.output_stride), heights
 
     def decode(self, outputs: dict[str, Any], refinement: str) -> tuple[Any, Any]:
         """Return points (B, 1, K, 2) in input px and confidences (B, 1, K)."""
