@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from types import SimpleNamespace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,15 @@ import pytest
 from napari_animalpose.cli import main, window
 
 
+def replace_run(monkeypatch: pytest.MonkeyPatch, run: Callable[..., Any]) -> None:
+    """Replace `subprocess.run` for the command alone: other modules start processes too."""
+    monkeypatch.setattr(window, "subprocess", SimpleNamespace(run=run))
+
+
 def test_a_file_that_is_not_there_is_said_before_the_window_opens(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("a window was started"))
+    replace_run(monkeypatch, lambda *a, **k: pytest.fail("a window was started"))
     assert main(["label", "nowhere.slp"]) == 2
     assert "nowhere.slp" in capsys.readouterr().err
 
@@ -29,7 +36,7 @@ def test_the_window_gets_a_process_of_its_own(
         started.append(command)
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(subprocess, "run", run)
+    replace_run(monkeypatch, run)
     video = tmp_path / "a.mp4"
     video.touch()
     assert main(["label", str(video)]) == 0
@@ -39,9 +46,7 @@ def test_the_window_gets_a_process_of_its_own(
 def test_a_window_that_cannot_open_is_an_error(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, **options: subprocess.CompletedProcess(command, 134)
-    )
+    replace_run(monkeypatch, lambda command, **options: subprocess.CompletedProcess(command, 134))
     assert main(["label"]) == 2
     assert "134" in capsys.readouterr().err
 
