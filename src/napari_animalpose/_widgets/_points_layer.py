@@ -26,4 +26,12 @@ class Points(NapariPoints):
         try:
             return super().get_status(position, **kwargs)
         except (IndexError, KeyError, ValueError):
-            return super().get_status(None)
+            return {
+                "layer_name": self.name,
+                "layer_base": self.name,
+                "source_type": "",
+                "plugin": "",
+                "coordinates": "",
+                "coords": "",
+                "value": "",
+            }
