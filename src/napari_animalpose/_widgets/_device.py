@@ -49,8 +49,10 @@ class DeviceFinder(QObject):
             return self._failure
         if self.device is None:
             return "Looking for a GPU …"
-        kind = "GPU" if self.device.kind == "gpu" else "CPU, no GPU found"
-        return f"{kind}: {self.device.name}, {self.device.precision}"
+        device = self.device
+        if device.kind == "cpu":
+            return f"No GPU found: training runs on the CPU, in {device.precision}"
+        return f"GPU {device.name}, {device.precision}"
 
     def _on_found(self, device: Device) -> None:
         _FOUND[:] = [device]

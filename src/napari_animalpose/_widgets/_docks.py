@@ -30,6 +30,7 @@ DOCKS = {
     "timeline": DockPlace("Timeline", _BOTTOM),
     "review": DockPlace("Suggestions and likely errors", _RIGHT),
     "train": DockPlace("Train", _RIGHT),
+    "monitor": DockPlace("Training monitor", _RIGHT),
     "predict": DockPlace("Predict", _RIGHT),
     "inspect": DockPlace("Inspect the network", _RIGHT),
     "evaluate": DockPlace("Evaluate", _RIGHT),

@@ -32,7 +32,7 @@ _NARROW = QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed
 
 
 class Number(QAbstractSpinBox):
-    """A whole or real number of any size, with arrows; keeps what was typed.
+    """A whole or real number of any size; keeps what was typed, arrow keys change it.
 
     Parameters
     ----------
@@ -47,9 +47,11 @@ class Number(QAbstractSpinBox):
         self._kind = kind
         self._line = QLineEdit(self)
         self.setLineEdit(self._line)
-        self.setMinimumWidth(64)
+        self.setMinimumWidth(56)
         self.setSizePolicy(*_NARROW)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        # napari's buttons take half of a narrow field; arrow keys and the wheel do the same.
+        self.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self._line.textEdited.connect(lambda: self.valueChanged.emit())
 
     def value(self) -> int | float:

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
     QLabel,
-    QPushButton,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -21,7 +20,6 @@ from qtpy.QtWidgets import (
 
 from napari_animalpose import jobs
 from napari_animalpose._widgets._curves import CurvePlot, Series
-from napari_animalpose._widgets._flow import make_row
 from napari_animalpose._widgets._runs import get_runs
 from napari_animalpose._widgets._worker import QtJob
 from napari_animalpose.pipeline.background import RoundHistory, list_rounds
@@ -32,11 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["RoundsPanel"]
 
-_COLUMNS = ("Round", "Frames", "Median (px)", "mAP", "Minutes")
+SHOWN_ROWS = 6  # without scrolling
+_COLUMNS = ("Round", "Frames", "Error", "mAP", "Minutes")
 _TIPS = (
     "In the order of time; → goes on from an earlier one",
     "Labelled frames, held-out ones included",
-    "Median distance to the held-out labels",
+    "Median distance to the held-out labels, px",
     "Mean average precision by OKS: 1 is perfect",
     "From the start of the training to its end",
 )
@@ -44,19 +43,16 @@ _NONE = "No rounds yet: every training whose model lies beside the project is on
 
 
 class RoundsPanel(QWidget):
-    """The curve of accuracy against labelled frames, a table, and *Retrain*.
+    """The curve of accuracy against labelled frames, and a table.
 
     Attributes
     ----------
-    retrain : Signal(object)
-        The path of the round that a person wants to go on from, with one button.
     chosen : Signal(object)
         The path of a round that was clicked twice.
     read : Signal()
         The rounds were read anew.
     """
 
-    retrain = Signal(object)
     chosen = Signal(object)
     read = Signal()
 
@@ -85,27 +81,20 @@ class RoundsPanel(QWidget):
                 item.setToolTip(tip)
         header = self.table.horizontalHeader()
         if header is not None:
-            header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+            header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         rows = self.table.verticalHeader()
         if rows is not None:
             rows.hide()
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setMinimumHeight(110)
         self.table.cellDoubleClicked.connect(self._choose)
         self.note = QLabel()
         self.note.setWordWrap(True)
-        self.button = QPushButton("Retrain")
-        self.button.setToolTip(
-            "<qt>Go on from the last round with the same options, on the labels as they are "
-            "now. The result is never worse on the held-out labels than what it started from."
-            "</qt>"
-        )
-        self.button.clicked.connect(self._retrain)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(3)
-        for widget in (self.plot, self.table, self.note, make_row((self.button,))):
+        for widget in (self.plot, self.table, self.note):
             whole.addWidget(widget)
 
     # ---------------------------------------------------------------------------- reading
@@ -114,10 +103,6 @@ class RoundsPanel(QWidget):
         """The last round that can be gone on from."""
         usable = [each for each in self.history.rounds if each.is_finished]
         return usable[-1] if usable else None
-
-    def set_ready(self, problem: str) -> None:
-        """Allow *Retrain*, or say why it is not possible."""
-        self.button.setEnabled(self.last is not None and not problem)
 
     def refresh(self) -> None:
         """Read the rounds anew, in a child process."""
@@ -180,8 +165,6 @@ class RoundsPanel(QWidget):
         for widget in (self.plot, self.table):
             widget.setVisible(bool(rounds))
         self.note.setText(self._describe() if rounds else _NONE)
-        self.button.setVisible(bool(rounds))
-        self.button.setEnabled(self.last is not None)
         self.plot.set_series(_curves(compared))
         self.plot.set_empty_text("The curve begins with the first finished round.")
         self._fill_table({each.path: each for each in compared})
@@ -202,6 +185,11 @@ class RoundsPanel(QWidget):
                 item.setToolTip(_describe_round(each))
                 item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
                 self.table.setItem(row, column, item)
+        header = self.table.horizontalHeader()
+        height = 2 * self.table.frameWidth() + (0 if header is None else header.sizeHint().height())
+        for row in range(min(SHOWN_ROWS, self.table.rowCount())):
+            height += self.table.rowHeight(row)
+        self.table.setFixedHeight(height)
 
     def _describe(self) -> str:
         if len(self.history.compared) < 2:
@@ -215,10 +203,6 @@ class RoundsPanel(QWidget):
 
     def _choose(self, row: int, column: int) -> None:
         self.chosen.emit(list(reversed(self.history.rounds))[row].path)
-
-    def _retrain(self) -> None:
-        if self.last is not None:
-            self.retrain.emit(self.last.path)
 
 
 def _curves(rounds: Sequence[Round]) -> list[Series]:

@@ -32,13 +32,15 @@ CLOCK_MS = 500
 class TrainFooter(QWidget):
     """Always in view: folder, device, what is in the way, progress, *Train*, *Stop*, *Cancel*.
 
-    The button `train` is connected by the dock.
+    The buttons `train` and `retrain` are connected by the dock, which also says, with
+    `can_retrain`, whether there is a round to go on from.
     """
 
     def __init__(self, setup: TrainingSetup, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setup = setup
         self.session, self.runs = setup.session, setup.runs
+        self.can_retrain = False
         self.device = DeviceFinder(self)
         self._build()
         self.device.changed.connect(self._show_device)
@@ -71,6 +73,12 @@ class TrainFooter(QWidget):
             text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.device_text.setToolTip("What networks run on, and the precision chosen for it")
         self.train, self.monitor = QPushButton("Train"), QPushButton("Monitor")
+        self.retrain = QPushButton("Retrain")
+        self.retrain.setToolTip(
+            "<qt>Go on from the last round with the same options, on the labels as they are "
+            "now. The result is never worse on the held-out labels than what it started from."
+            "</qt>"
+        )
         self.stop, self.cancel = QPushButton("Stop early"), QPushButton("Cancel")
         self.train.setToolTip("Start the training in the background; go on labelling meanwhile")
         self.stop.setToolTip("Finish now and keep the best epoch so far")
@@ -84,7 +92,7 @@ class TrainFooter(QWidget):
         column.addLayout(folder)
         for widget in (self.device_text, self.note, self.problem, self.bar):
             column.addWidget(widget)
-        column.addWidget(make_row((self.train, self.stop, self.cancel, self.monitor)))
+        column.addWidget(make_row((self.train, self.retrain, self.stop, self.cancel, self.monitor)))
 
     def refresh(self) -> None:
         """Show where the model goes and what is in the way."""
@@ -99,6 +107,7 @@ class TrainFooter(QWidget):
         self.note.setText(self.setup.note)
         self.note.setVisible(bool(self.setup.note))
         self.train.setEnabled(not problem)
+        self.retrain.setEnabled(not self.setup.problem_of_labels)
         self._show_run()
 
     def _show_device(self) -> None:
@@ -109,6 +118,7 @@ class TrainFooter(QWidget):
         for widget in (self.stop, self.cancel, self.bar):
             widget.setVisible(run is not None)
         self.train.setVisible(run is None)
+        self.retrain.setVisible(run is None and self.can_retrain)
         self.monitor.setVisible(self.runs.current is not None)
         if run is not None:
             self.stop.setEnabled(run.state == "running" and bool(run.history))

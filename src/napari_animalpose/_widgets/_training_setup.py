@@ -318,19 +318,24 @@ class TrainingSetup(QObject):
     @property
     def problem(self) -> str:
         """What is in the way of a training, one sentence with what to do; "" if nothing."""
+        for sentence in (
+            self.problem_of_labels, self._choice_problem, self.form_problem,
+            self._too_few(), self._wrong_pipeline(), self._no_folder(),
+        ):  # fmt: skip
+            if sentence:
+                return sentence
+        return ""
+
+    @property
+    def problem_of_labels(self) -> str:
+        """What is in the way of any training, whatever its options are."""
         if self.session.document is None:
             return "Open a video or labels first."
         for sentence in (self._running(), self._label_problem):
             if sentence:
                 return sentence
-        if self.is_measuring or self.measures is None:
+        if self.measures is None:
             return "Looking at the labels and their frames …"
-        for sentence in (
-            self._choice_problem, self.form_problem, self._too_few(), self._wrong_pipeline(),
-            self._no_folder(),
-        ):  # fmt: skip
-            if sentence:
-                return sentence
         return ""
 
     def _running(self) -> str:
@@ -340,8 +345,7 @@ class TrainingSetup(QObject):
         return f"The training {running.name} is at work: wait for it, or stop it."
 
     def _too_few(self) -> str:
-        assert self._labels is not None
-        if self.config is None:
+        if self.config is None or self._labels is None:
             return ""
         train = self.config.train
         held_out = sum(
@@ -356,9 +360,7 @@ class TrainingSetup(QObject):
         )
 
     def _wrong_pipeline(self) -> str:
-        assert self.measures is not None
-        assert self._labels is not None
-        if self.config is None or self.is_foreign:
+        if self.measures is None or self._labels is None or self.config is None or self.is_foreign:
             return ""
         if self.config.pipeline == "single" and self.measures.animals_per_frame > 1:
             return (

@@ -143,7 +143,7 @@ class TrainDock(QWidget):
     def _connect(self) -> None:
         self.setup.changed.connect(self.refresh)
         self.rounds.read.connect(self._offer_rounds)
-        self.rounds.retrain.connect(lambda path: self._try(lambda: self.setup.retrain(path)))
+        self.rounds.read.connect(self.refresh)
         self.rounds.chosen.connect(self._continue_from)
         self.overlay.removed.connect(lambda: self.show_geometry.setChecked(False))
         self.show_geometry.toggled.connect(self.overlay.set_shown)
@@ -153,6 +153,7 @@ class TrainDock(QWidget):
         self.preset.activated.connect(lambda: self.setup.set_preset(self.preset.currentData()))
         self.resume.activated.connect(self._on_resume)
         self.reset.clicked.connect(self.setup.forget_changes)
+        self.footer.retrain.clicked.connect(self._retrain)
         self.footer.train.clicked.connect(lambda: self._try(self.setup.start))
         self._offer_rounds()
 
@@ -182,7 +183,7 @@ class TrainDock(QWidget):
         self.reasons.setText("".join(f"<p>{reason}</p>" for reason in setup.reasons))
         if setup.resume is None:
             self.resume.setCurrentIndex(0)
-        self.rounds.set_ready(setup.problem)
+        self.footer.can_retrain = self.rounds.last is not None
         self.footer.refresh()
 
     def _show_choice(self) -> None:
@@ -255,7 +256,7 @@ class TrainDock(QWidget):
         current = self.setup.resume
         with QSignalBlocker(self.resume):
             self.resume.clear()
-            self.resume.addItem("nothing: start anew", None)
+            self.resume.addItem("start anew", None)
             for each in reversed(self.rounds.history.rounds):
                 if each.problem:
                     continue
@@ -280,6 +281,13 @@ class TrainDock(QWidget):
     def _continue_from(self, path: Path | None) -> None:
         self.setup.set_resume(path)
         self._offer_rounds()
+
+    def _retrain(self) -> None:
+        """Go on from the last round, whatever else is entered."""
+        last = self.rounds.last
+        if last is not None:
+            self._try(lambda: self.setup.retrain(last.path))
+            self._offer_rounds()
 
     def _try(self, action: Callable[[], object]) -> None:
         """Start a training, or say what is in the way."""

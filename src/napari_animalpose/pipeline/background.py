@@ -6,7 +6,6 @@ Each is a pipeline function for `jobs.run`, but for `open_augmenter`, which sets
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
@@ -74,8 +73,6 @@ def find_device(
     from napari_animalpose.nn.models.network import describe_device, resolve_precision
 
     kind, name = describe_device()
-    if kind == "cpu" and name.upper() in ("", "CPU", "X86_64"):
-        name = platform.processor() or platform.machine()
     return Device(kind, name, resolve_precision("auto"))
 
 
