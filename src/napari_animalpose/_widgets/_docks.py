@@ -28,11 +28,11 @@ DOCKS = {
     "project": DockPlace("Label", _RIGHT),
     "skeleton": DockPlace("Skeleton", _RIGHT),
     "timeline": DockPlace("Timeline", _BOTTOM),
-    "review": DockPlace("Suggestions and likely errors", _RIGHT),
+    "review": DockPlace("Review", _RIGHT),
     "train": DockPlace("Train", _RIGHT),
     "monitor": DockPlace("Training monitor", _RIGHT),
     "predict": DockPlace("Predict", _RIGHT),
-    "inspect": DockPlace("Inspect the network", _RIGHT),
+    "inspect": DockPlace("Inspect", _RIGHT),
     "evaluate": DockPlace("Evaluate", _RIGHT),
 }
 

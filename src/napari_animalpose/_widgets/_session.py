@@ -210,7 +210,7 @@ class Session(QObject):
             self._array = VideoArray(video)
         except (VideoError, IndexError) as error:
             self._array = VideoArray(video, _guess_shape(document, number))
-            self.show_error(f"{error} Until then the picture is black.")
+            self.show_error(_explain_missing(video, error))
         self.canvas.show_video(self._array, video.name)
 
     def _drop_array(self) -> None:
@@ -571,6 +571,16 @@ def _first_to_show(document: Document) -> tuple[int, int]:
     labels = np.flatnonzero(poses.is_label)
     row = int(labels[0]) if len(labels) else 0
     return int(poses.video[row]), int(poses.frame[row])
+
+
+def _explain_missing(video: Any, error: Exception) -> str:
+    """Return what to do about a video that does not open."""
+    if getattr(video, "exists", True):
+        return f"{error} Until then the picture is black."
+    return (
+        f"Expected the video {video.source!r}; received no such file. Say where it is: Project > "
+        "Find this video. Until then the picture is black."
+    )
 
 
 def _guess_shape(document: Document, number: int) -> tuple[int, int, int, int]:
