@@ -94,12 +94,14 @@ def metric(name: str, epoch: int, error: float | None = None, **more: float) -> 
 
 def preview(name: str, epoch: int, n_nodes: int = 3, size: int = 96) -> jobs.Preview:
     rng = np.random.default_rng(epoch)
-    y, x = np.mgrid[:size, :size]
+    x = np.arange(size)[None]
     examples = []
     for number in range(3):
         truth = np.array([[[20.0, 30], [48, 48], [75, 60 + 5 * number]]])[:, :n_nodes]
         found = truth + rng.normal(0, 3, truth.shape)
-        frame = (130 + 40 * np.sin(x / 9 + number) + rng.normal(0, 8, (size, size))).astype(np.uint8)
+        frame = (130 + 40 * np.sin(x / 9 + number) + rng.normal(0, 8, (size, size))).astype(
+            np.uint8
+        )
         cells = 2.0 * np.mgrid[: size // 2, : size // 2][::-1]
         maps = np.stack([
             np.exp(-((cells[0] - px) ** 2 + (cells[1] - py) ** 2) / 32) for px, py in found[0]
@@ -120,9 +122,7 @@ def whole_training(path: Path, n_epochs: int = 40) -> list[Event]:
         for epoch in range(1, n_epochs + 1):
             error = 18 * 0.9**epoch + 2 + 0.4 * np.sin(epoch) if epoch % 3 == 1 else None
             best = min(best, (epoch, error or np.inf), key=lambda pair: pair[1])
-            events.append(
-                metric(name, epoch, error, best_epoch=best[0], best_error_px=best[1])
-            )
+            events.append(metric(name, epoch, error, best_epoch=best[0], best_error_px=best[1]))
             if error is not None:
                 events.append(preview(name, epoch, 1 if name == "centroid" else 3))
         total = 50.0 * n_epochs
