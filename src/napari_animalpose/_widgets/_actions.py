@@ -156,6 +156,7 @@ ACTIONS: dict[str, Action] = {
     "show_timeline": Action("Show the dock Timeline", SHOW, _dock("timeline")),
     "show_review": Action("Show suggestions and likely errors", SHOW, _dock("review")),
     "show_train": Action("Show the dock Train", SHOW, _dock("train")),
+    "show_monitor": Action("Show the training monitor", SHOW, _dock("monitor")),
     "show_predict": Action("Show the dock Predict", SHOW, _dock("predict")),
     "show_inspect": Action("Show the dock Inspect", SHOW, _dock("inspect")),
     "show_evaluate": Action("Show the dock Evaluate", SHOW, _dock("evaluate")),
