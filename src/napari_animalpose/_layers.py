@@ -102,7 +102,7 @@ class FrameLayers:
     @cached_property
     def colors(self) -> NDArray[np.float32]:
         """RGB of every point, 0 to 1, shape (P, 3)."""
-        return self.all_colors[tuple(self.address.T)]
+        return np.asarray(self.all_colors[tuple(self.address.T)])
 
     @cached_property
     def all_colors(self) -> NDArray[np.float32]:
@@ -139,7 +139,7 @@ class FrameLayers:
     def size(self) -> NDArray[np.float32]:
         """Diameter of every point in image px, shape (P,)."""
         scale = np.where(self.is_label, 1.0, 0.75)
-        return (scale * self.style.point_px).astype(np.float32)
+        return np.asarray(scale * self.style.point_px, np.float32)
 
     @cached_property
     def features(self) -> dict[str, NDArray[Any]]:

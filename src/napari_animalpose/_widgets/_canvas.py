@@ -17,7 +17,7 @@ import numpy as np
 from napari.layers import Image, Layer, Tracks, Vectors
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_animalpose._layers import FrameLayers, Style, trail
 from napari_animalpose._widgets._points_layer import Points

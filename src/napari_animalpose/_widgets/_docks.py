@@ -54,7 +54,8 @@ def show_dock(viewer: napari.Viewer, name: str) -> QWidget:
             window.tabifyDockWidget(others[-1], dock)
     dock.show()
     dock.raise_()
-    return widget
+    found: QWidget = widget
+    return found
 
 
 def _visible_docks(

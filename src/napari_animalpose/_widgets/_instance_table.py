@@ -34,9 +34,12 @@ class InstanceTable(QTableWidget):
         self._later.setInterval(30)  # nobody reads a table while frames rush by
         self._later.timeout.connect(self.refresh)
         self.setHorizontalHeaderLabels(["Identity", "Origin", "Points", "Score"])
-        self.verticalHeader().hide()
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        left, top = self.verticalHeader(), self.horizontalHeader()
+        assert left is not None
+        assert top is not None
+        left.hide()
+        top.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        top.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setMinimumHeight(110)

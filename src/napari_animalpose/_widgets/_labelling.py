@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
 from napari_animalpose._layers import yx_to_xy
 from napari_animalpose._widgets._canvas import PointsChange
@@ -477,7 +477,7 @@ class Labelling(QObject):
         near = None if block is None else nearest_instance(block, xy)
         if block is None or near is None:
             return None
-        return block.xy[near].astype(np.float64)
+        return np.asarray(block.xy[near], np.float64)
 
     def _mean_shape(self) -> NDArray[np.float64]:
         """Return the mean shape of the labels, or a drawing of the skeleton, (K, 2) px."""

@@ -24,7 +24,8 @@ class Points(NapariPoints):
         fit together. There is nothing to say about a frame that is gone.
         """
         try:
-            return super().get_status(position, **kwargs)
+            status: dict[str, str] = super().get_status(position, **kwargs)
+            return status
         except (IndexError, KeyError, ValueError):
             return {
                 "layer_name": self.name,

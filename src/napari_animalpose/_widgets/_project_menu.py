@@ -73,30 +73,29 @@ class ProjectMenu(QMenu):
 
     def add_videos(self) -> None:
         """Ask for videos and add them."""
-        session = self._session
+        session, document = self._session, self._session.document
         paths = session.dialogs.ask_videos()
-        if paths and session.document is not None:
-            edit = session.attempt(lambda: session.document.add_videos(paths))
-            if edit is not None:
-                session.do(edit)
-                session.go_to(0, len(session.document.videos) - len(paths))
+        if paths and document is not None:
+            edit = session.attempt(lambda: document.add_videos(paths))
+            if edit is not None and session.do(edit):
+                session.go_to(0, len(document.videos) - len(paths))
 
     def relink(self) -> None:
         """Ask where the video in view is."""
-        session = self._session
+        session, document = self._session, self._session.document
         paths = session.dialogs.ask_videos("Where is this video now?")[:1]
-        if paths and session.document is not None:
-            where = {session.video: str(paths[0])}
-            edit = session.attempt(lambda: session.document.relink(where))
+        if paths and document is not None:
+            where: dict[int | str, str] = {session.video: str(paths[0])}
+            edit = session.attempt(lambda: document.relink(where))
             if edit is not None:
                 session.do(edit)
 
     def relink_all(self) -> None:
         """Ask for a folder in which to look for missing videos."""
-        session = self._session
+        session, document = self._session, self._session.document
         folder = session.dialogs.ask_folder("Folder with the videos")
-        if folder is not None and session.document is not None:
-            edit = session.attempt(lambda: session.document.relink(folder))
+        if folder is not None and document is not None:
+            edit = session.attempt(lambda: document.relink(folder))
             if edit is not None:
                 session.do(edit)
 

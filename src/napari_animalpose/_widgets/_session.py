@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from napari.utils.notifications import show_error, show_info
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QObject, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
 
 from napari_animalpose._layers import Style
@@ -516,7 +516,7 @@ class Session(QObject):
     def watch_window(self, widget: QWidget) -> None:
         """Learn which window the viewer has from a widget in it, to ask before it closes."""
         window = widget.window()
-        if window is not self._window and window is not widget:
+        if window is not None and window is not self._window and window is not widget:
             self._window = window
             window.installEventFilter(self)
             window.destroyed.connect(self._forget_window)

@@ -54,7 +54,7 @@ class VideoArray:
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
         index, *rest = key if isinstance(key, tuple) else (key,)
         if isinstance(index, int | np.integer):
-            return self._frame(int(index))[tuple(rest)]
+            return np.asarray(self._frame(int(index))[tuple(rest)])
         numbers = np.arange(len(self))[index]
         frames = [self._frame(int(number))[tuple(rest)] for number in np.atleast_1d(numbers)]
         return np.stack(frames) if frames else np.zeros((0, *self.shape[1:]), np.uint8)

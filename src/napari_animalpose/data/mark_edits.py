@@ -126,7 +126,7 @@ class MarksEdit(Edit):
 
 def suggest_frames(marks: Marks, frames: ArrayLike) -> MarksEdit:
     """Suggest these frames, (S, 2) of (video, frame), in place of those before."""
-    return MarksEdit("Suggest frames", marks, replace(marks, suggestions=frames))
+    return MarksEdit("Suggest frames", marks, replace(marks, suggestions=_as_frames(frames)))
 
 
 def mark_empty(marks: Marks, frames: ArrayLike, empty: bool = True) -> MarksEdit:

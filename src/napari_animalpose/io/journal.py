@@ -265,7 +265,7 @@ def _pack_edit(edit: Edit) -> bytes:
     if isinstance(edit, FrameEdit | TableEdit):
         values = {key: array for key, array in values.items() if not key.startswith("before.")}
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **values)  # type: ignore[arg-type]
+    np.savez(buffer, allow_pickle=False, **values)
     return buffer.getvalue()
 
 

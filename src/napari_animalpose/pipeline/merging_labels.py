@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_animalpose.data.edit_kinds import Edit, TableEdit
 from napari_animalpose.data.edit_sequence import EditSequence
 from napari_animalpose.data.mark_edits import Marks, MarksEdit
-from napari_animalpose.data.poses import Poses
+from napari_animalpose.data.poses import Poses, Visibility
 from napari_animalpose.data.project import Project, merge_projects
 from napari_animalpose.data.store import pack
 from napari_animalpose.data.video import Video
@@ -203,8 +203,9 @@ def _are_same(here: Poses, there: Poses, key: int) -> bool:
     if len(a) != len(b):
         return False
     gap = np.linalg.norm(a.xy[:, None] - b.xy[None], axis=-1)  # (I, J, K)
-    placed = np.isfinite(a.xy).all(-1)[:, None], np.isfinite(b.xy).all(-1)[None]
-    equal = ((placed[0] == placed[1]) & (~placed[0] | (gap < _SAME_PX))).all(axis=-1)
+    placed_a = (a.visibility != Visibility.MISSING)[:, None]
+    placed_b = (b.visibility != Visibility.MISSING)[None]
+    equal = ((placed_a == placed_b) & (~placed_a | (gap < _SAME_PX))).all(axis=-1)
     return bool(equal.any(axis=0).all() and equal.any(axis=1).all())
 
 
