@@ -79,6 +79,11 @@ class Dialogs:
         chosen, _ = QFileDialog.getOpenFileNames(self.parent, title, "", _VIDEOS)
         return [Path(name) for name in chosen]
 
+    def ask_file(self, title: str, kinds: str = "All files (*)") -> Path | None:
+        """Ask for one file of some kinds, as Qt writes them: "Zip files (*.zip)"."""
+        chosen, _ = QFileDialog.getOpenFileName(self.parent, title, "", kinds)
+        return Path(chosen) if chosen else None
+
     def ask_folder(self, title: str) -> Path | None:
         """Ask for a folder."""
         chosen = QFileDialog.getExistingDirectory(self.parent, title)

@@ -37,16 +37,34 @@ class MergeMode:
         For people, in a combo box.
     clears : {"everywhere", "looked at", "nowhere"}
         Which earlier predictions go away.
+    summary : str
+        One sentence for people.
     """
 
     label: str
     clears: str
+    summary: str = ""
 
 
 MERGE_MODES: Registry[MergeMode] = Registry("way to treat earlier predictions")
-MERGE_MODES.register("replace", MergeMode("Replace those on the same frames", "looked at"))
-MERGE_MODES.register("clear", MergeMode("Clear all, everywhere", "everywhere"))
-MERGE_MODES.register("keep", MergeMode("Keep them beside the new ones", "nowhere"))
+for _name, _mode in {
+    "replace": MergeMode(
+        "Replace those on the same frames",
+        "looked at",
+        "Earlier predictions go away in the frames that are predicted now; labels stay.",
+    ),
+    "clear": MergeMode(
+        "Clear all, everywhere",
+        "everywhere",
+        "All earlier predictions of the project go away, also in other frames; labels stay.",
+    ),
+    "keep": MergeMode(
+        "Keep them beside the new ones",
+        "nowhere",
+        "Nothing goes away: animals that were predicted before are there twice.",
+    ),
+}.items():
+    MERGE_MODES.register(_name, _mode)
 
 
 def merge_predictions(
