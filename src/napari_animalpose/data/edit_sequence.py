@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_animalpose.data.edit_kinds import Edit, Holder, edit_from_dict, read_header
 from napari_animalpose.data.poses import Poses
 
-__all__ = ["EditSequence", "chain_edits"]
+__all__ = ["EditSequence", "chain_edits", "split_sequence"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class EditSequence(Edit):
         for position, edit in enumerate(self.edits):
             try:
                 do(edit)
-            except ValueError:
+            except Exception:
                 for done in reversed(self.edits[:position]):
                     do(done.inverse())
                 raise
@@ -73,13 +73,21 @@ class EditSequence(Edit):
     @classmethod
     def from_dict(cls, values: Mapping[str, NDArray[Any]]) -> EditSequence:
         """Build the edit that `to_dict` described."""
-        header = read_header(values)
-        parts: list[dict[str, NDArray[Any]]] = [{} for _ in range(header["n_edits"])]
-        for key in values:
-            number, dot, name = key.partition(".")
-            if dot:
-                parts[int(number)][name] = values[key]
+        header, parts = split_sequence(values)
         return cls(header["label"], tuple(edit_from_dict(part) for part in parts))
+
+
+def split_sequence(
+    values: Mapping[str, NDArray[Any]],
+) -> tuple[dict[str, Any], list[dict[str, NDArray[Any]]]]:
+    """Return the header of what `EditSequence.to_dict` returned, and the parts of each edit."""
+    header = read_header(values)
+    parts: list[dict[str, NDArray[Any]]] = [{} for _ in range(header["n_edits"])]
+    for key in values:
+        number, dot, name = key.partition(".")
+        if dot:
+            parts[int(number)][name] = values[key]
+    return header, parts
 
 
 def chain_edits(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -33,21 +33,37 @@ class Marks:
         (video, frame), in the order to go through them.
     negative_frames : array_like of int, shape (M, 2)
         (video, frame); kept sorted and without repeats.
+    reasons : sequence of str, length S or 0
+        Why each frame is suggested, as a person reads it; a label file has no place for it.
+
+    Raises
+    ------
+    DataError
+        If there are reasons, but not one for each suggestion.
     """
 
     suggestions: NDArray[np.int32] = field(default_factory=lambda: _as_frames(()))
     negative_frames: NDArray[np.int32] = field(default_factory=lambda: _as_frames(()))
+    reasons: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "reasons", tuple(self.reasons))
         object.__setattr__(self, "suggestions", _as_frames(self.suggestions))
         negative = np.unique(_as_frames(self.negative_frames), axis=0)
         object.__setattr__(self, "negative_frames", _as_frames(negative))
+        if self.reasons and len(self.reasons) != len(self.suggestions):
+            raise DataError(
+                f"Expected a reason for each of {len(self.suggestions)} suggested frames; received "
+                f"{len(self.reasons)}."
+            )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Marks):
             return NotImplemented
-        return np.array_equal(self.suggestions, other.suggestions) and np.array_equal(
-            self.negative_frames, other.negative_frames
+        return (
+            np.array_equal(self.suggestions, other.suggestions)
+            and np.array_equal(self.negative_frames, other.negative_frames)
+            and self.reasons == other.reasons
         )
 
     __hash__ = None  # type: ignore[assignment]  # equal by value, and large
@@ -55,8 +71,7 @@ class Marks:
     def is_negative(self, frames: ArrayLike) -> NDArray[np.bool_]:
         """Return which of some frames, (F, 2), are marked as empty."""
         pairs = np.asarray(frames, np.int64).reshape(-1, 2)
-        marked = pack(*self.negative_frames.astype(np.int64).T)
-        return np.isin(pack(pairs[:, 0], pairs[:, 1]), marked)
+        return np.isin(pack(pairs[:, 0], pairs[:, 1]), _pack(self.negative_frames))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +104,7 @@ class MarksEdit(Edit):
         """Frames that have another mark or another place among the suggestions, (F, 2)."""
         if self.before == self.after:
             return np.zeros((0, 2), np.int64)
-        parts = []
+        parts = [self.before.suggestions] if self.before.reasons != self.after.reasons else []
         for name in ("suggestions", "negative_frames"):
             old, new = getattr(self.before, name), getattr(self.after, name)
             if not np.array_equal(old, new):
@@ -100,14 +115,18 @@ class MarksEdit(Edit):
     def nbytes(self) -> int:
         """Memory of both in bytes."""
         return sum(
-            marks.suggestions.nbytes + marks.negative_frames.nbytes
+            marks.suggestions.nbytes
+            + marks.negative_frames.nbytes
+            + sum(len(reason) for reason in marks.reasons)
             for marks in (self.before, self.after)
         )
 
     def to_dict(self) -> dict[str, NDArray[Any]]:
         """Return both as arrays."""
         return {
-            "header": self._header(),
+            "header": self._header(
+                before_reasons=self.before.reasons, after_reasons=self.after.reasons
+            ),
             "before.suggestions": self.before.suggestions,
             "before.negative_frames": self.before.negative_frames,
             "after.suggestions": self.after.suggestions,
@@ -117,16 +136,29 @@ class MarksEdit(Edit):
     @classmethod
     def from_dict(cls, values: Mapping[str, NDArray[Any]]) -> MarksEdit:
         """Build the edit that `to_dict` described."""
+        header = read_header(values)
         before, after = (
-            Marks(values[f"{side}.suggestions"], values[f"{side}.negative_frames"])
+            Marks(
+                values[f"{side}.suggestions"],
+                values[f"{side}.negative_frames"],
+                header[f"{side}_reasons"],
+            )
             for side in ("before", "after")
         )
-        return cls(read_header(values)["label"], before, after)
+        return cls(header["label"], before, after)
 
 
-def suggest_frames(marks: Marks, frames: ArrayLike) -> MarksEdit:
-    """Suggest these frames, (S, 2) of (video, frame), in place of those before."""
-    return MarksEdit("Suggest frames", marks, replace(marks, suggestions=_as_frames(frames)))
+def suggest_frames(marks: Marks, frames: ArrayLike, reasons: Sequence[str] = ()) -> MarksEdit:
+    """Suggest these frames, (S, 2) of (video, frame), in place of those before.
+
+    Parameters
+    ----------
+    marks : Marks
+    frames : array_like of int, shape (S, 2)
+        (video, frame), in the order to go through them.
+    reasons : sequence of str, length S or 0
+    """
+    return MarksEdit("Suggest frames", marks, Marks(frames, marks.negative_frames, tuple(reasons)))
 
 
 def mark_empty(marks: Marks, frames: ArrayLike, empty: bool = True) -> MarksEdit:
@@ -136,9 +168,10 @@ def mark_empty(marks: Marks, frames: ArrayLike, empty: bool = True) -> MarksEdit
         after = np.concatenate([marks.negative_frames, pairs])
         label = "Mark as empty"
     else:
-        gone = np.isin(
-            pack(*marks.negative_frames.astype(np.int64).T), pack(*pairs.astype(np.int64).T)
-        )
-        after = marks.negative_frames[~gone]
+        after = marks.negative_frames[~np.isin(_pack(marks.negative_frames), _pack(pairs))]
         label = "Take back the mark empty"
     return MarksEdit(label, marks, replace(marks, negative_frames=after))
+
+
+def _pack(frames: NDArray[np.int32]) -> NDArray[np.int64]:
+    return pack(frames[:, 0], frames[:, 1])

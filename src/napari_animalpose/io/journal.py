@@ -1,54 +1,61 @@
 """A journal of edits on disk, so that a process that dies loses nothing.
 
-A journal is one file: a magic line, then records. Each record has a length, a checksum
-(CRC-32) and its bytes; the first one is JSON and says which project the edits belong to,
-every other one is an edit as an npz file (arrays without objects). Every record goes to
-the operating system at once, which survives the death of the process; it goes to the disk
-every few seconds and when the project is saved, which survives the loss of power but for
-these seconds. A record that was cut off ends the journal.
+A journal is one file of records (`io.journal_records`). Every record goes to the operating
+system at once, which survives the death of the process at any moment. It goes to the disk
+within `SYNC_S` seconds, on a thread of its own, which survives the loss of power but for these
+seconds: what was labelled in them may be gone, all that came before is there.
 
-Undo and redo are written as the edits that they are, so that reading a journal is doing
-its edits in order. A journal that is in use is locked; one that is not, and holds edits,
-is work that somebody lost.
+Reading a journal is doing its edits in order: undo and redo are written as the edits that they
+are, or, for large ones, as a reference to the record that has them. A journal that is in use is
+locked by its process; one that is not, and holds edits, is work that somebody lost.
 """
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
 import os
 import secrets
-import struct
 import sys
+import threading
 import time
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
+from weakref import WeakKeyDictionary
 
-import numpy as np
-from numpy.typing import NDArray
-
-from napari_animalpose.data.edit_kinds import (
-    Edit,
-    FrameEdit,
-    Holder,
-    TableEdit,
-    edit_from_dict,
-    read_header,
-)
-from napari_animalpose.data.poses import Poses
+from napari_animalpose.data.edit_kinds import Edit, Holder
 from napari_animalpose.errors import FileFormatError
 from napari_animalpose.io.atomic import as_output_error
+from napari_animalpose.io.journal_lock import describe_process, is_alive, lock
+from napari_animalpose.io.journal_records import (
+    MAGIC,
+    Again,
+    read_records,
+    read_text,
+    record_edits,
+    size_of,
+    write_edit,
+    write_record,
+)
 from napari_animalpose.io.places import state_folder
 
-__all__ = ["Journal", "Recovery", "find_recoverable", "fingerprint", "journal_folder"]
+__all__ = [
+    "Journal",
+    "Recovery",
+    "find_recoverable",
+    "fingerprint",
+    "is_same_file",
+    "journal_folder",
+]
 
-_MAGIC = b"animalpose journal 1\n"
-_RECORD = struct.Struct("<QI")  # length, CRC-32
-_SYNC_S = 5.0
+SYNC_S = 5.0  # how long an edit may wait for the disk
+RETRY_S = 30.0  # how long after a failure to try again
+_LARGE = 2**16  # bytes; a larger edit is not written again when it is undone or redone
 _SUFFIX = ".journal"
+_SAMPLES, _SAMPLE_BYTES = 16, 4096
 
 
 def journal_folder() -> Path:
@@ -57,14 +64,36 @@ def journal_folder() -> Path:
 
 
 def fingerprint(path: str | Path | None) -> dict[str, Any] | None:
-    """Return size and time of a file, to see whether it has changed; None without one."""
+    """Return size, time and a hash of samples of a file; None where there is no file.
+
+    Two fingerprints are of the same content if `is_same_file` says so.
+    """
     if path is None:
         return None
     try:
         stat = Path(path).stat()
+        digest = _hash_samples(Path(path), stat.st_size) if Path(path).is_file() else ""
     except OSError:
         return None
-    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "digest": digest}
+
+
+def is_same_file(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> bool:
+    """Whether two fingerprints are of the same content, perhaps of another time."""
+    if a is None or b is None:
+        return a is b
+    if not a["digest"]:  # a folder
+        return dict(a) == dict(b)
+    return bool(a["size"] == b["size"] and a["digest"] == b["digest"])
+
+
+def _hash_samples(path: Path, size: int) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        for number in range(_SAMPLES):
+            file.seek(max(0, size - _SAMPLE_BYTES) * number // (_SAMPLES - 1))
+            digest.update(file.read(_SAMPLE_BYTES))
+    return digest.hexdigest()
 
 
 class Journal:
@@ -76,70 +105,164 @@ class Journal:
     ----------
     header : mapping
         What the edits belong to, as values that JSON can hold.
+    snapshot : callable
+        Returns an edit that makes everything as it is now, whatever was there before.
     folder : Path, optional
         By default `journal_folder`.
+    needs_snapshot : bool
+        Whether the header alone does not lead to the project before the first edit.
+
+    Attributes
+    ----------
+    path : Path or None
+        The file, if there is one.
+    needs_snapshot : bool
+        Whether the next edit is written as everything that there is then.
     """
 
-    def __init__(self, header: Mapping[str, Any], folder: Path | None = None) -> None:
-        self._header = dict(header)
+    def __init__(
+        self,
+        header: Mapping[str, Any],
+        snapshot: Callable[[], Edit],
+        folder: Path | None = None,
+        *,
+        needs_snapshot: bool = False,
+    ) -> None:
         self._folder = folder or journal_folder()
+        self._snapshot = snapshot
+        self._sync = _SyncLater()
         self._file: IO[bytes] | None = None
-        self._synced = time.monotonic()
         self.path: Path | None = None
+        self._begin_anew(header, needs_snapshot)
 
-    def append(self, edit: Edit) -> None:
-        """Write an edit that was just done.
+    def _begin_anew(self, header: Mapping[str, Any], needs_snapshot: bool) -> None:
+        self._header = dict(header)
+        self.needs_snapshot = needs_snapshot
+        self._retry_at = 0.0
+        self._n_edits = 0
+        self._written: WeakKeyDictionary[Edit, Again] = WeakKeyDictionary()
+
+    def append(self, edit: Edit, backwards: bool = False) -> None:
+        """Write an edit that was just done, or undone.
+
+        Where an edit could not be written, the next one brings all that is missing.
 
         Raises
         ------
         OutputError
             If the disk is full or the folder cannot be written to; what was written before
-            stays readable.
+            stays readable. It is not said of every edit, but every `RETRY_S` seconds.
         """
+        if self._retry_at and time.monotonic() < self._retry_at:
+            return
         try:
-            if self._file is None:
-                self._begin()
-            assert self._file is not None
-            end = self._file.tell()
-            try:
-                _write_record(self._file, _pack_edit(edit))
-            except OSError:
-                self._file.truncate(end)
-                raise
-            if time.monotonic() - self._synced > _SYNC_S:
-                os.fsync(self._file.fileno())
-                self._synced = time.monotonic()
+            if self.needs_snapshot:
+                self._start_over()
+            else:
+                self._write(edit, backwards)
         except OSError as error:
-            raise as_output_error(error, self.path or self._folder) from error
+            self.needs_snapshot = True
+            self._retry_at = time.monotonic() + RETRY_S
+            raise as_output_error(error, self.path or self._folder / "journal") from error
 
     def restart(self, header: Mapping[str, Any]) -> None:
         """Forget the edits: the project was saved, and is described by another header."""
         self.discard()
-        self._header = dict(header)
+        self._begin_anew(header, needs_snapshot=False)
 
     def discard(self) -> None:
         """Remove the file, if there is one."""
         if self._file is not None:
             assert self.path is not None
-            if sys.platform == "win32":  # an open file cannot be removed there
-                self._file.close()
-                self.path.unlink(missing_ok=True)
-            else:
-                self.path.unlink(missing_ok=True)
-                self._file.close()
+            _remove(self._file, self.path)
             self._file = self.path = None
 
-    def adopt(self, file: IO[bytes], path: Path) -> None:
-        """Go on with the journal of a process that died."""
-        self._file, self.path = file, path
+    def release(self) -> None:
+        """Leave the file to `find_recoverable`, as if the process had ended."""
+        if self._file is not None:
+            self._file.close()
+            self._file = self.path = None
 
-    def _begin(self) -> None:
+    def adopt(self, file: IO[bytes], path: Path, n_edits: int) -> None:
+        """Go on with the journal of a process that died, placed at its end."""
+        self._file, self.path, self._n_edits = file, path, n_edits
+
+    def _write(self, edit: Edit, backwards: bool) -> None:
+        if self._file is None:
+            self._file, self.path = self._create()
+        assert self.path is not None
+        known = self._written.get(edit)
+        if known is not None:
+            size = write_edit(self._file, Again(known.number, backwards != known.backwards))
+        else:
+            size = write_edit(self._file, edit.inverse() if backwards else edit)
+        if size > _LARGE:
+            self._written[edit] = Again(self._n_edits, backwards)
+        self._n_edits += 1
+        self._sync.ask(self.path)
+
+    def _start_over(self) -> None:
+        """Write everything to a new file, and only then let go of the old one."""
+        file, path = self._create()
+        try:
+            write_edit(file, self._snapshot())
+        except OSError:
+            _remove(file, path)
+            raise
+        self.discard()
+        self._begin_anew(self._header, needs_snapshot=False)
+        self._file, self.path, self._n_edits = file, path, 1
+        self._sync.ask(path)
+
+    def _create(self) -> tuple[IO[bytes], Path]:
+        """Return a new journal; nobody sees it before it is locked and has its header."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        self.path = self._folder / f"{time.time_ns():x}-{secrets.token_hex(4)}{_SUFFIX}"
-        self._file = self.path.open("x+b", buffering=0)
-        _lock(self._file)
-        self._file.write(_MAGIC)
-        _write_record(self._file, json.dumps({**self._header, "begun": time.time()}).encode())
+        path = self._folder / f"{time.time_ns():x}-{secrets.token_hex(4)}{_SUFFIX}"
+        hidden = path.with_suffix(".new")
+        file = hidden.open("x+b", buffering=0)
+        try:
+            lock(file)
+            file.write(MAGIC)
+            entries = {**self._header, "begun": time.time(), "process": describe_process()}
+            write_record(file, entries)
+            hidden.rename(path)
+        except OSError:
+            _remove(file, hidden)
+            raise
+        return file, path
+
+
+class _SyncLater:
+    """Flushes a file to the disk some seconds after it was asked to, on its own thread."""
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def ask(self, path: Path) -> None:
+        if self._timer is None or not self._timer.is_alive():
+            self._timer = threading.Timer(SYNC_S, _sync, [path])
+            self._timer.daemon = True
+            self._timer.start()
+
+
+def _sync(path: Path) -> None:
+    with suppress(OSError):  # gone meanwhile; a failing disk says so at the next write
+        descriptor = os.open(path, os.O_RDWR)  # its own, which holds no lock
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove(file: IO[bytes], path: Path) -> None:
+    """Empty, close and remove a journal; an empty one is none, should it have to stay."""
+    with suppress(OSError):
+        file.truncate(0)
+    if sys.platform == "win32":  # an open file cannot be removed there
+        file.close()
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    file.close()
 
 
 @dataclass
@@ -162,20 +285,26 @@ class Recovery:
     @property
     def has_changed(self) -> bool:
         """Whether the project's file is another one than when the journal was begun."""
-        return fingerprint(self.header.get("source")) != self.header.get("fingerprint")
+        source = self.header.get("source")
+        return not is_same_file(fingerprint(source), self.header.get("fingerprint"))
 
     def describe(self) -> str:
-        """Return one sentence: which project, how many edits, when."""
-        began = time.strftime("%d %B %Y, %H:%M", time.localtime(self.header.get("begun", 0)))
+        """Return one or two sentences: which project, how many edits, when."""
+        last = self.path.stat().st_mtime if self.path.exists() else self.header.get("begun", 0)
+        when = time.strftime("%d %B %Y, %H:%M", time.localtime(last))
         edits = f"{self.n_edits} unsaved edit{'s' if self.n_edits != 1 else ''}"
-        text = f"{self.header.get('name', 'untitled')}: {edits} from {began}."
-        if self.has_changed:
+        text = f"{self.header.get('name', 'untitled')}: {edits}, the last on {when}."
+        source = self.header.get("source")
+        if source is not None and not Path(source).exists():
+            text += f" The file {source} is gone; put it back to recover them."
+        elif self.has_changed:
             text += " The file has changed since; what still fits can be recovered."
         return text
 
     def discard(self) -> None:
-        """Forget the edits for good."""
-        self.path.unlink(missing_ok=True)
+        """Forget the edits for good, unless another window has taken them meanwhile."""
+        with suppress(FileNotFoundError, FileFormatError):
+            _remove(self.take(), self.path)
 
     def take(self) -> IO[bytes]:
         """Lock the journal and return it, placed after its last whole record.
@@ -185,17 +314,14 @@ class Recovery:
         FileFormatError
             If another window has taken it meanwhile.
         """
-        file = self.path.open("r+b", buffering=0)
-        if not _lock(file):
+        try:
+            file = self.path.open("r+b", buffering=0)
+        except OSError:
+            raise _taken(self.path) from None
+        if lock(file) is False:
             file.close()
-            raise FileFormatError(
-                f"Expected unsaved edits that no other window uses; received {self.path.name!r}, "
-                "which one has opened meanwhile.",
-                self.path,
-            )
-        end = len(_MAGIC)
-        for record in _read_records(file):
-            end += _RECORD.size + len(record)
+            raise _taken(self.path)
+        end = len(MAGIC) + sum(size_of(record) for record in read_records(file))
         file.truncate(end)
         file.seek(end)
         return file
@@ -205,11 +331,17 @@ class Recovery:
 
         What an edit replaces is not in the journal where the project itself has it.
         """
-        with self.path.open("rb") as file:
-            records = _read_records(file)
-            next(records)
-            for record in records:
-                yield _unpack_edit(record, holder)
+        with self.path.open("rb", buffering=0) as file:
+            records = list(read_records(file))[1:]
+        yield from record_edits(records, holder)
+
+
+def _taken(path: Path) -> FileFormatError:
+    return FileFormatError(
+        f"Expected unsaved edits that no other window uses; received {path.name!r}, which one "
+        "has opened or discarded meanwhile.",
+        path,
+    )
 
 
 def find_recoverable(folder: Path | None = None) -> list[Recovery]:
@@ -222,82 +354,31 @@ def find_recoverable(folder: Path | None = None) -> list[Recovery]:
     for path in sorted(folder.glob(f"*{_SUFFIX}"), reverse=True):
         try:
             with path.open("r+b", buffering=0) as file:
-                if not _lock(file):
-                    continue
-                count = sum(1 for _ in _read_records(file))
-                file.seek(0)
-                header = next(_read_records(file), None)
-        except OSError:
+                recovery = _inspect(file, path)
+        except (OSError, json.JSONDecodeError):
             continue  # gone meanwhile, or not ours to read
-        if header is None or count < 2:
-            path.unlink(missing_ok=True)
-        else:
-            found.append(Recovery(path, json.loads(header), count - 1))
+        if recovery is not None:
+            found.append(recovery)
     return found
 
 
-# ------------------------------------------------------------------------------- records
-def _write_record(file: IO[bytes], payload: bytes) -> None:
-    """Write a record with one call, as a whole or, on a full disk, not at all."""
-    data = _RECORD.pack(len(payload), zlib.crc32(payload)) + payload
-    view = memoryview(data)
-    while view:  # an unbuffered file may take a part
-        view = view[file.write(view) :]
-
-
-def _read_records(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the whole records of a journal from its beginning; stop at what is cut off."""
-    if file.read(len(_MAGIC)) != _MAGIC:
-        return
-    while len(head := file.read(_RECORD.size)) == _RECORD.size:
-        length, checksum = _RECORD.unpack(head)
-        payload = b""
-        while len(payload) < length and (piece := file.read(length - len(payload))):
-            payload += piece
-        if len(payload) < length or zlib.crc32(payload) != checksum:
-            return
-        yield payload
-
-
-def _pack_edit(edit: Edit) -> bytes:
-    """Return an edit as an npz file, without what the table itself holds before it."""
-    values = edit.to_dict()
-    if isinstance(edit, FrameEdit | TableEdit):
-        values = {key: array for key, array in values.items() if not key.startswith("before.")}
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **values)
-    return buffer.getvalue()
-
-
-def _unpack_edit(payload: bytes, holder: Holder) -> Edit:
-    with np.load(io.BytesIO(payload), allow_pickle=False) as stored:
-        values: dict[str, NDArray[Any]] = dict(stored)
-    kind = read_header(values)["kind"]
-    if kind in (FrameEdit.kind, TableEdit.kind) and "before.frame" not in values:
-        before = _rows_before(kind, values, holder.poses)
-        values |= {f"before.{name}": column for name, column in before.columns.items()}
-    return edit_from_dict(values)
-
-
-def _rows_before(kind: str, values: Mapping[str, NDArray[Any]], poses: Poses) -> Poses:
-    return poses.take_frames(values["frames"]) if kind == FrameEdit.kind else poses.copy()
-
-
-# --------------------------------------------------------------------------------- locks
-def _lock(file: IO[bytes]) -> bool:
-    """Lock a file until it is closed or the process dies; False if somebody else has."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            place = file.tell()
-            file.seek(2**40)  # far behind the content, which others may read
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            file.seek(place)
+def _inspect(file: IO[bytes], path: Path) -> Recovery | None:
+    locked = lock(file)
+    if locked is False:
+        return None
+    begins = file.read(len(MAGIC))
+    if begins != MAGIC[: len(begins)]:
+        return None  # of another version, or no journal
+    header: dict[str, Any] | None = None
+    n_edits = 0
+    for record in read_records(file):
+        if header is None:
+            header = read_text(record)
         else:
-            import fcntl
-
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+            n_edits += 1
+    if locked is None and header is not None and is_alive(header.get("process", {})):
+        return None
+    if not n_edits or header is None:
+        _remove(file, path)
+        return None
+    return Recovery(path, header, n_edits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_animalpose.data.edit_kinds import Edit, Holder, read_header
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.video import Video
-from napari_animalpose.errors import DataError, VideoError
+from napari_animalpose.errors import DataError
 from napari_animalpose.io.video import LazyVideo
 
 __all__ = ["VideosEdit", "describe_video", "video_from_description"]
@@ -41,14 +41,20 @@ class VideosEdit(Edit):
         Raises
         ------
         DataError
-            If poses would be left without their video.
+            If poses or marks would be left without their video.
         """
-        used = holder.poses.video
-        if len(used) and int(used.max()) >= len(self.after):
-            raise DataError(
-                f"Expected a video for all poses; received poses of video {int(used.max())} and "
-                f"{len(self.after)} videos. Delete those poses first."
-            )
+        marks = holder.marks
+        used = {
+            "poses": holder.poses.video[-1:],  # sorted: the last is the highest
+            "suggestions": marks.suggestions[:, 0],
+            "frames marked as empty": marks.negative_frames[:, 0],
+        }
+        for what, numbers in used.items():
+            if len(numbers) and int(numbers.max()) >= len(self.after):
+                raise DataError(
+                    f"Expected a video for all {what}; received {what} of video "
+                    f"{int(numbers.max())} and {len(self.after)} videos. Delete those first."
+                )
         holder.videos = self.after
 
     def inverse(self) -> VideosEdit:
@@ -85,27 +91,19 @@ class VideosEdit(Edit):
 def describe_video(video: Video) -> dict[str, Any]:
     """Return what is needed to open a video again, as values that JSON can hold.
 
-    Raises
-    ------
-    DataError
-        If its frames are in memory only.
+    Of a video whose frames are in memory only, name and shape are all that can be kept: what
+    is made of its description is a video that is not where it should be.
     """
-    if not isinstance(video, LazyVideo):
-        raise DataError(
-            f"Expected a video in a file; received {video.name!r}, which is in memory. Write it "
-            "to a file first."
-        )
-    filename = video.filename
-    try:
-        shape: Sequence[int] | None = [int(side) for side in video.shape]
-    except VideoError:
-        shape = None
+    if isinstance(video, LazyVideo):
+        return video.describe()
+    shape = [int(side) for side in video.shape]
     return {
-        "filename": filename if isinstance(filename, str) else list(filename),
-        "dataset": video.dataset,
-        "grayscale": video.grayscale,
-        "layout": video.layout,
+        "filename": video.source,
+        "dataset": None,
+        "grayscale": None,
+        "layout": None,
         "shape": shape,
+        "fps": None,
     }
 
 
@@ -118,4 +116,5 @@ def video_from_description(entry: Mapping[str, Any]) -> LazyVideo:
         grayscale=entry["grayscale"],
         layout=entry["layout"],
         shape=None if shape is None else (shape[0], shape[1], shape[2], shape[3]),
+        fps=entry["fps"],
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,9 +19,10 @@ from napari_animalpose.data.mark_edits import Marks, MarksEdit, mark_empty, sugg
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.data.store import pack
 from napari_animalpose.data.video import Video
 from napari_animalpose.errors import AnimalPoseError, DataError, OutputError
-from napari_animalpose.io.journal import Journal, Recovery, fingerprint
+from napari_animalpose.io.journal import Journal, Recovery, fingerprint, is_same_file
 from napari_animalpose.io.labels import write_labels
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.io.video_edits import VideosEdit, describe_video, video_from_description
@@ -29,6 +31,7 @@ from napari_animalpose.pipeline.files import read
 __all__ = ["Document"]
 
 FilePath = str | PathLike[str]
+T = TypeVar("T")
 
 
 class Document:
@@ -57,10 +60,19 @@ class Document:
         without a file, which has to be named first.
     on_change : list of callables
         Each is called with a `Change` after every edit, undo and redo, in order.
+    recovery_note : str
+        After `recover` one sentence about what did not come back; else empty.
     """
 
-    def __init__(self, project: Project, *, journal_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        project: Project,
+        *,
+        journal_folder: Path | None = None,
+        video_dirs: Sequence[FilePath] = (),
+    ) -> None:
         self._project = project
+        self._video_dirs = [str(Path(folder).resolve()) for folder in video_dirs]
         self.poses: Poses = project.poses
         self.videos: tuple[Video, ...] = project.videos
         self.marks = Marks(project.suggestions, project.negative_frames)
@@ -69,8 +81,17 @@ class Document:
         self.history.on_change.append(self._tell)
         source = project.path
         self.path = Path(source) if source and _is_slp(source) else None
+        self.recovery_note = ""
         self._recovered = False
-        self._journal = Journal(self._describe(), journal_folder)
+        self._in_hand: tuple[Edit, bool] | None = None  # what changes now; whether backwards
+        self._saved = fingerprint(project.path)
+        is_bare = not (len(self.poses) or len(self.suggestions) or len(self.negative_frames))
+        self._journal = Journal(
+            self._describe(),
+            self._snapshot,
+            journal_folder,
+            needs_snapshot=self._saved is None and not is_bare,
+        )
 
     @classmethod
     def open(
@@ -87,10 +108,11 @@ class Document:
         FileFormatError, VideoError
             As `pipeline.read` says.
         """
-        project = read(path, video_dirs=video_dirs)
-        if project.path is None and not len(project.poses):
-            return cls(project, journal_folder=journal_folder)
-        return cls(project.replace(path=project.path or str(path)), journal_folder=journal_folder)
+        folders = [video_dirs] if isinstance(video_dirs, str | PathLike) else list(video_dirs)
+        project = read(path, video_dirs=folders)
+        if project.path is not None or len(project.poses):
+            project = project.replace(path=project.path or str(path))
+        return cls(project, journal_folder=journal_folder, video_dirs=folders)
 
     @classmethod
     def from_videos(
@@ -118,33 +140,55 @@ class Document:
     def recover(cls, recovery: Recovery, *, journal_folder: Path | None = None) -> Document:
         """Open a project with the edits of a journal, which goes on with this document.
 
-        Edits from the first one on that no longer fits, because the file has changed, are
-        lost; those before it are there.
+        If the project's file has changed, edits from the first one on that no longer fits are
+        left out: `recovery_note` says how many, and the journal stays where it is.
 
         Raises
         ------
         FileFormatError, VideoError
             If the project's file cannot be opened, or another window has the journal.
         """
-        header = recovery.header
-        source = header.get("source")
-        if source is not None:
-            document = cls.open(source, journal_folder=journal_folder)
-        else:
-            videos = tuple(video_from_description(entry) for entry in header["videos"])
-            skeleton = Skeleton(**header["skeleton"])
-            document = cls(Project(videos, Poses.empty(skeleton)), journal_folder=journal_folder)
         file = recovery.take()
         try:
-            for edit in recovery.replay(document):
-                document.history.do(edit)
+            document = cls._open_recorded(recovery.header, journal_folder or recovery.path.parent)
+            n_done = document._replay(recovery)
+        except BaseException:
+            file.close()
+            raise
+        document._recovered = True
+        if n_done == recovery.n_edits:
+            document._journal.adopt(file, recovery.path, n_done)
+        else:
+            file.close()
+            document._journal.needs_snapshot = True
+            document.recovery_note = (
+                f"{n_done} of {recovery.n_edits} edits are back; the others do not fit the file, "
+                "which has changed since. They stay on offer until you discard them."
+            )
+        return document
+
+    @classmethod
+    def _open_recorded(cls, header: Mapping[str, Any], folder: Path) -> Document:
+        """Open the project that the header of a journal describes."""
+        if header.get("source") is not None:
+            return cls.open(
+                header["source"], video_dirs=header["video_dirs"], journal_folder=folder
+            )
+        videos = tuple(video_from_description(entry) for entry in header["videos"])
+        project = Project(videos, Poses.empty(Skeleton(**header["skeleton"])))
+        return cls(project, journal_folder=folder)
+
+    def _replay(self, recovery: Recovery) -> int:
+        """Do the edits of a journal, which has them already, and return how many could be done."""
+        n_done = 0
+        try:
+            for edit in recovery.replay(self):
+                self.history.do(edit)
+                n_done += 1
         except (AnimalPoseError, IndexError, KeyError, ValueError):
             if not recovery.has_changed:
-                file.close()
                 raise
-        document._journal.adopt(file, recovery.path)
-        document._recovered = True
-        return document
+        return n_done
 
     # ------------------------------------------------------------------------------ content
     @property
@@ -177,6 +221,11 @@ class Document:
         return self.marks.negative_frames
 
     @property
+    def suggestion_reasons(self) -> tuple[str, ...]:
+        """Why each frame is suggested; empty where nobody said."""
+        return self.marks.reasons
+
+    @property
     def name(self) -> str:
         """A short name for titles."""
         if self.path is not None:
@@ -189,6 +238,13 @@ class Document:
     def is_dirty(self) -> bool:
         """Whether there is work that no file holds."""
         return self._recovered or not self.history.is_clean
+
+    @property
+    def has_changed_on_disk(self) -> bool:
+        """Whether somebody else has written the file since it was opened or saved here."""
+        return self._saved is not None and not is_same_file(
+            fingerprint(self._project.path), self._saved
+        )
 
     # ------------------------------------------------------------------------------ editing
     def do(self, edit: Edit) -> None:
@@ -204,10 +260,7 @@ class Document:
             If the journal cannot be written; the edit is done all the same.
         """
         edit = self._without_contradiction(edit)
-        if edit.touched is not None and not len(edit.touched):
-            return
-        self.history.do(edit)
-        self._journal.append(edit)
+        self._change(edit, False, lambda: self.history.do(edit))
 
     def undo(self) -> str:
         """Undo the last edit and return its label.
@@ -217,11 +270,7 @@ class Document:
         IndexError
             If there is nothing to undo.
         """
-        edit = self.history.next_undo
-        label = self.history.undo()
-        assert edit is not None
-        self._journal.append(edit.inverse())
-        return label
+        return self._change(self.history.next_undo, True, self.history.undo)
 
     def redo(self) -> str:
         """Do again what was undone last and return its label.
@@ -231,27 +280,38 @@ class Document:
         IndexError
             If there is nothing to redo.
         """
-        edit = self.history.next_redo
-        label = self.history.redo()
-        assert edit is not None
-        self._journal.append(edit)
-        return label
+        return self._change(self.history.next_redo, False, self.history.redo)
+
+    def _change(self, edit: Edit | None, backwards: bool, act: Callable[[], T]) -> T:
+        """Let the history act; `_tell` then finds in hand what has to be written down."""
+        self._in_hand = None if edit is None else (edit, backwards)
+        try:
+            return act()
+        finally:
+            self._in_hand = None
 
     def _tell(self, change: Change) -> None:
-        for listener in tuple(self.on_change):
-            listener(change)
+        """Write down what was done before anybody else, who may fail, hears of it."""
+        in_hand, self._in_hand = self._in_hand, None
+        try:
+            if in_hand is not None:
+                self._journal.append(*in_hand)
+        finally:
+            for listener in tuple(self.on_change):
+                listener(change)
 
     def _without_contradiction(self, edit: Edit) -> Edit:
         """Return the edit together with the end of every mark as empty that it makes false."""
-        marked = self.marks.negative_frames
-        after = _rows_after(edit)
-        if not len(marked) or after is None:
+        parts = _flatten(edit)
+        marks = next(
+            (part.after for part in reversed(parts) if isinstance(part, MarksEdit)), self.marks
+        )
+        if not len(marks.negative_frames):
             return edit
-        labelled = after.select(after.is_label).frame_keys()
-        wrong = labelled[self.marks.is_negative(labelled)]
+        wrong = marks.negative_frames[_have_labels(marks.negative_frames, parts, self.poses)]
         if not len(wrong):
             return edit
-        return EditSequence(edit.label, (edit, mark_empty(self.marks, wrong, empty=False)))
+        return EditSequence(edit.label, (edit, mark_empty(marks, wrong, empty=False)))
 
     # -------------------------------------------------------------- edits around the table
     def mark_empty(self, frames: ArrayLike, empty: bool = True) -> Edit:
@@ -262,8 +322,9 @@ class Document:
         Raises
         ------
         DataError
-            If one of the frames has labels.
+            If one of the frames has labels or there is no such video.
         """
+        self._check_frames(frames)
         marks = mark_empty(self.marks, frames, empty)
         if not empty:
             return marks
@@ -285,8 +346,30 @@ class Document:
         return EditSequence(marks.label, (delete_instances(self.poses, gone), marks))
 
     def replace_suggestions(self, frames: ArrayLike, reasons: Sequence[str] = ()) -> MarksEdit:
-        """Return the edit that suggests these frames, (S, 2), in place of those before."""
-        return suggest_frames(self.marks, frames)
+        """Return the edit that suggests these frames, (S, 2), in place of those before.
+
+        Parameters
+        ----------
+        frames : array_like of int, shape (S, 2)
+            (video, frame), in the order to go through them.
+        reasons : sequence of str, length S or 0
+            Why each is worth labelling; see `suggestion_reasons`. A file does not keep them.
+
+        Raises
+        ------
+        DataError
+            If there is no such video, or reasons are not as many as frames.
+        """
+        self._check_frames(frames)
+        return suggest_frames(self.marks, frames, reasons)
+
+    def _check_frames(self, frames: ArrayLike) -> None:
+        pairs = np.asarray(frames, np.int64).reshape(-1, 2)
+        if len(pairs) and (pairs.min() < 0 or pairs[:, 0].max() >= len(self.videos)):
+            raise DataError(
+                f"Expected frames from 0 of videos 0 to {len(self.videos) - 1}; received "
+                f"{pairs[(pairs.min(axis=1) < 0) | (pairs[:, 0] >= len(self.videos))][0].tolist()}."
+            )
 
     def add_videos(self, paths: Sequence[FilePath]) -> VideosEdit:
         """Return the edit that adds videos after those that are there.
@@ -334,31 +417,45 @@ class Document:
         write_labels(self.project, target)
         self.path = target
         self._project = self._project.replace(path=str(target))
-        self._recovered = False
+        self._saved = fingerprint(target)
+        self._recovered, self.recovery_note = False, ""
         self.history.mark_clean()
         self._journal.restart(self._describe())
         return target
 
-    def close(self) -> None:
-        """Close the videos and forget the journal: what is not saved is given up."""
-        self._journal.discard()
+    def close(self, *, keep_unsaved: bool = False) -> None:
+        """Close the videos and the journal.
+
+        Parameters
+        ----------
+        keep_unsaved : bool
+            Leave the journal, so that what is not saved is offered at the next start;
+            otherwise it is given up.
+        """
+        if keep_unsaved:
+            self._journal.release()
+        else:
+            self._journal.discard()
         for video in self.videos:
             video.close()
 
+    def _snapshot(self) -> Edit:
+        """Return the edit that makes a project of any content what this one is now."""
+        table = TableEdit("Open", self.poses, self.poses)  # written at once: no copies
+        videos = VideosEdit("Open", self.videos, self.videos)
+        return EditSequence("Open", (videos, table, MarksEdit("Open", self.marks, self.marks)))
+
     def _describe(self) -> dict[str, Any]:
         """Return what the journal says of the project, enough to open it again."""
-        source = str(Path(self._project.path).resolve()) if self._project.path else None
+        path = self._project.path if self._saved is not None else None
+        source = None if path is None else str(Path(path).resolve())
         return {
             "name": self.name,
             "source": source,
-            "fingerprint": fingerprint(source),
-            "videos": [describe_video(v) for v in self.videos if isinstance(v, LazyVideo)],
-            "skeleton": {
-                "nodes": self.skeleton.nodes,
-                "edges": self.skeleton.edges,
-                "symmetries": self.skeleton.symmetries,
-                "name": self.skeleton.name,
-            },
+            "fingerprint": self._saved,
+            "video_dirs": self._video_dirs,
+            "videos": [describe_video(video) for video in self.videos],
+            "skeleton": asdict(self.skeleton),
         }
 
 
@@ -373,12 +470,30 @@ def _open_videos(paths: Sequence[FilePath]) -> tuple[Video, ...]:
     return videos
 
 
-def _rows_after(edit: Edit) -> Poses | None:
-    """Return the rows that an edit leaves in the frames that it touches, if it holds them."""
-    if isinstance(edit, FrameEdit | TableEdit):
-        return edit.after
-    if isinstance(edit, EditSequence):
-        for part in reversed(edit.edits):
-            if (rows := _rows_after(part)) is not None:
-                return rows
-    return None
+def _flatten(edit: Edit) -> list[Edit]:
+    """Return the edits that are done one after the other."""
+    if not isinstance(edit, EditSequence):
+        return [edit]
+    return [part for inner in edit.edits for part in _flatten(inner)]
+
+
+def _have_labels(
+    frames: NDArray[np.int32], parts: Sequence[Edit], poses: Poses
+) -> NDArray[np.bool_]:
+    """Return which of some frames, (F, 2) sorted, will have labels after some edits, (F,)."""
+    keys = pack(frames[:, 0], frames[:, 1])
+    labelled = np.zeros(len(frames), bool)
+    if any(isinstance(part, MarksEdit) for part in parts):  # else the marks are true now
+        labelled = np.isin(keys, _label_keys(poses.take_frames(frames)))
+    for part in parts:
+        if isinstance(part, FrameEdit):
+            changed = np.isin(keys, pack(part.frames[:, 0], part.frames[:, 1]))
+            labelled[changed] = np.isin(keys[changed], _label_keys(part.after))
+        elif isinstance(part, TableEdit):
+            labelled = np.isin(keys, _label_keys(part.after))
+    return labelled
+
+
+def _label_keys(poses: Poses) -> NDArray[np.int64]:
+    labels = poses.is_label
+    return pack(poses.video[labels], poses.frame[labels])

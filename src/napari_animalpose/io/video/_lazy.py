@@ -206,6 +206,21 @@ class LazyVideo:
             cache_bytes=self._cache_bytes,
         )
 
+    def describe(self) -> dict[str, Any]:
+        """Return the arguments that make this video again, as values that JSON can hold.
+
+        Shape and frame rate are those known without opening the file, else None.
+        """
+        shape = self._shape if self._video is None else self._video.shape
+        return {
+            "filename": self._filename if isinstance(self._filename, str) else [*self._filename],
+            "dataset": self._dataset,
+            "grayscale": self._grayscale,
+            "layout": self._layout,
+            "shape": None if shape is None else [int(side) for side in shape],
+            "fps": None if self._known_fps is None else float(self._known_fps),
+        }
+
     def close(self) -> None:
         """Release decoders and files; the next access opens them again."""
         with self._lock:
