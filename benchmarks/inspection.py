@@ -54,7 +54,9 @@ def measure(worker: Worker, video: LazyVideo, frames: list[int]) -> dict[str, fl
         n_bytes = len(pickle.dumps(seen, pickle.HIGHEST_PROTOCOL))
     parts = {f"{name}_s": statistics.median(s[name] for s in stages) for name in stages[0]}
     return {
+        "n_maps": len(seen.maps),
         "median_s": statistics.median(times),
+        "shortest_s": min(times),
         "longest_s": max(times),
         "answer_mb": n_bytes / 1e6,
         **parts,
@@ -64,10 +66,11 @@ def measure(worker: Worker, video: LazyVideo, frames: list[int]) -> dict[str, fl
 def measure_views(worker: Worker, video: LazyVideo) -> dict[str, float]:
     """Seconds for what the window makes of the arrays."""
     seen = worker.result(worker.ask(request_inspection(video, 0)), 600)
-    colors = np.random.default_rng(0).integers(0, 255, (len(seen.skeleton), 3))
+    maps = seen.maps[-1].values
+    colors = np.random.default_rng(0).integers(0, 255, (len(maps), 3))
     times = {}
     began = time.perf_counter()
-    project_maps(seen.maps[-1].values, colors)
+    project_maps(maps, colors)
     times["projection_s"] = time.perf_counter() - began
     began = time.perf_counter()
     paf_vectors(seen, stride_cells=2)
@@ -80,7 +83,8 @@ def main() -> None:
     parser.add_argument("--pipeline", default="bottomup")
     parser.add_argument("--size", type=int, default=384, help="side of the frames in px")
     parser.add_argument("--frames", type=int, default=20, help="steps to measure")
-    parser.add_argument("--steps", type=int, default=20, help="of training")
+    parser.add_argument("--steps", type=int, default=60, help="of training")
+    parser.add_argument("--threshold", type=float, default=0.2, help="of peaks")
     parser.add_argument("--run", type=Path, help="look into this run instead of a new one")
     options = parser.parse_args()
 
@@ -94,7 +98,8 @@ def main() -> None:
                 labels, folder / "run", pipeline=options.pipeline, overrides=overrides, seed=0
             ).path
         began = time.perf_counter()
-        with Worker(open_inspector, run, PredictConfig()) as worker:
+        config = PredictConfig(peak_threshold=options.threshold, max_instances=2)
+        with Worker(open_inspector, run, config) as worker:
             first = measure(worker, video, [0])
             first["start_and_first_s"] = time.perf_counter() - began
             steps = measure(worker, video, list(range(1, options.frames)))
@@ -104,11 +109,12 @@ def main() -> None:
     print(f"start and first frame {first['start_and_first_s']:.1f} s")
     for label, row in (("one frame on", steps), ("anywhere", jumps)):
         print(
-            f"{label}: median {1000 * row['median_s']:.0f} ms, longest "
-            f"{1000 * row['longest_s']:.0f} ms, {row['answer_mb']:.1f} MB"
+            f"{label}: median {1000 * row['median_s']:.0f} ms, shortest "
+            f"{1000 * row['shortest_s']:.0f} ms, longest "
+            f"{1000 * row['longest_s']:.0f} ms, {row['answer_mb']:.1f} MB in {row['n_maps']} stacks"
         )
         for key, value in row.items():
-            if key.endswith("_s") and key not in ("median_s", "longest_s"):
+            if key.endswith("_s") and key not in ("median_s", "shortest_s", "longest_s"):
                 print(f"    {key.removesuffix('_s'):10s} {1000 * value:6.1f} ms")
     result = {"pipeline": options.pipeline, "size": options.size, "first": first}
     print(json.dumps({**result, "steps": steps, "jumps": jumps, **views}))
