@@ -19,13 +19,15 @@ from napari_animalpose.errors import CancelledError
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.io.video import iterate_frames
 from napari_animalpose.jobs import StopRequest, never_stop
-from napari_animalpose.nn.heads import HEADS, PIPELINES, Detections
+from napari_animalpose.nn.heads import HEADS, PIPELINES, Detections, Detector
 from napari_animalpose.nn.identity import NO_CLASS
 from napari_animalpose.nn.inspection import Findings, Inspection, Inspector
 from napari_animalpose.nn.models.forward import Forward
 from napari_animalpose.nn.models.network import build_head_network, resolve_precision
 
 __all__ = ["Predictor", "batch_frames", "choose_batch_size", "load_run", "poses_from_detections"]
+
+COMPILED = ("refinement", "precision", "sleap_exact")  # in `PredictConfig`: part of the graphs
 
 
 def choose_batch_size(config: PredictConfig, model: ModelConfig, height: int, width: int) -> int:
@@ -145,8 +147,27 @@ class Predictor:
             )
             for name, network in networks.items()
         }  # fmt: skip
-        self._detector = PIPELINES.get(run.pipeline).load_detector()(self.forwards, config)
+        self._detector = self._make_detector()
         self._inspector: Inspector | None = None
+
+    def _make_detector(self) -> Detector:
+        detector = PIPELINES.get(self.run_config.pipeline).load_detector()
+        return detector(self.forwards, self.config)
+
+    def reconfigure(self, config: PredictConfig) -> None:
+        """Decide by other thresholds from now on, with the networks as they are loaded.
+
+        Parameters
+        ----------
+        config : PredictConfig
+            Its `refinement`, `precision` and `sleap_exact` are not followed: the networks
+            are compiled with those that they were loaded with.
+        """
+        kept = {name: getattr(self.config, name) for name in COMPILED}
+        config = replace(config, **kept)
+        if config != self.config:
+            self.config = config
+            self._detector, self._inspector = self._make_detector(), None
 
     def use_labels(self, labels: Poses) -> None:
         """Take from labels where the animals are, if that is not found (`needs_anchors`)."""

@@ -57,6 +57,8 @@ class InspectRequest:
         The frame itself, where the video is not a file.
     labels : Poses, optional
         What is known of the frame, for models that have to be told where animals are.
+    config : PredictConfig, optional
+        Thresholds from now on; see `Predictor.reconfigure`. None leaves them as they are.
     """
 
     frame: int
@@ -64,10 +66,16 @@ class InspectRequest:
     source: LazyVideo | None = None
     image: NDArray[np.uint8] | None = None
     labels: Poses | None = None
+    config: PredictConfig | None = None
 
 
 def request_inspection(
-    video: Video, frame: int, *, video_number: int = 0, poses: Poses | None = None
+    video: Video,
+    frame: int,
+    *,
+    video_number: int = 0,
+    poses: Poses | None = None,
+    config: PredictConfig | None = None,
 ) -> InspectRequest:
     """Say which frame to look at, in a few hundred bytes where the video is a file.
 
@@ -82,6 +90,8 @@ def request_inspection(
     poses : Poses, optional
         Labels, of which the rows of this frame are sent. Only a centered model of SLEAP
         without its centroid model needs them (`FrameInspector.needs_labels`).
+    config : PredictConfig, optional
+        Other thresholds from this request on; the networks stay loaded.
 
     Raises
     ------
@@ -92,8 +102,9 @@ def request_inspection(
         raise DataError(f"Expected a frame from 0 to {len(video) - 1}; received {frame}.")
     labels = None if poses is None else poses.at(video_number, frame)
     if isinstance(video, LazyVideo):
-        return InspectRequest(frame, video_number, source=video, labels=labels)
-    return InspectRequest(frame, video_number, image=np.asarray(video[frame]), labels=labels)
+        return InspectRequest(frame, video_number, source=video, labels=labels, config=config)
+    image = np.asarray(video[frame])
+    return InspectRequest(frame, video_number, image=image, labels=labels, config=config)
 
 
 class FrameInspector:
@@ -126,6 +137,8 @@ class FrameInspector:
         began = time.perf_counter()
         image = self._read(request)
         read_s = time.perf_counter() - began
+        if request.config is not None:
+            self.predictor.reconfigure(request.config)
         if self.needs_labels:
             known = request.labels
             self.predictor.use_labels(
