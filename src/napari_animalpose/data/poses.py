@@ -112,8 +112,9 @@ class Poses:
         score: ArrayLike = np.nan,
         track_score: ArrayLike = np.nan,
         track_names: Sequence[str] = (),
+        copy: bool = True,
     ) -> Poses:
-        """Build a table from arrays in any order of rows; they are copied.
+        """Build a table from arrays in any order of rows.
 
         Parameters
         ----------
@@ -128,6 +129,9 @@ class Poses:
         point_score : array_like of float, shape (N, K) or scalar
         track_names : sequence of str
             Names of the tracks that `track` counts from 0.
+        copy : bool
+            False = arrays that have the type of their column may become the table's own, and
+            nobody else may use them any more.
 
         Raises
         ------
@@ -142,7 +146,8 @@ class Poses:
         frame = np.asarray(frame)
         if frame.ndim != 1:
             raise DataError(f"Expected frame of shape (N,); received shape {frame.shape}.")
-        placed = fill_column("xy", xy, len(frame), len(skeleton))
+        n_rows, n_nodes = len(frame), len(skeleton)
+        placed = fill_column("xy", xy, n_rows, n_nodes, copy=copy)
         given = {
             "video": video,
             "frame": frame,
@@ -157,7 +162,10 @@ class Poses:
             visibility = visible_where_placed(placed)
         given["visibility"] = visibility
         columns = {
-            name: fill_column(name, given[name], len(frame), len(skeleton)) for name in COLUMNS
+            name: placed
+            if name == "xy"
+            else fill_column(name, given[name], n_rows, n_nodes, copy=copy)
+            for name in COLUMNS
         }
         check_columns(columns, skeleton, tuple(track_names))
         columns["xy"][columns["visibility"] == Visibility.MISSING] = np.nan

@@ -16,7 +16,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,7 @@ CORRECTED = "napari_animalpose_corrected"
 FIRST_CENTRED_FORMAT = 1.1  # before it, (0, 0) was the corner of the first pixel
 FIRST_SCORED_FORMAT = 1.2  # before it, there was no tracking score
 FIRST_UNKNOWN_FORMAT = 3.0
+ROWS_AT_ONCE = 4096
 LARGEST_PART_IN_MEMORY = 64 * 2**20  # bytes; larger parts stay in the file
 
 
@@ -350,10 +351,13 @@ def tabulate(contents: SlpContents) -> tuple[Poses, NDArray[np.intp]]:
     rows = _expand(starts, counts)
     video = np.repeat(video_positions(contents, frames["video"]), counts)
     frame = np.repeat(frames["frame_idx"].astype(np.int64), counts)
-    order = np.argsort((video << 32) | frame, kind="stable")
-    rows, video, frame = rows[order], video[order], frame[order]
-    points = gather_points(contents, rows)
-    instances = contents.instances[rows]
+    keys = (video << 32) | frame
+    if np.any(keys[1:] < keys[:-1]):
+        order = np.argsort(keys, kind="stable")
+        rows, video, frame = rows[order], video[order], frame[order]
+    points = _read_points(contents, rows)
+    in_order = np.array_equal(rows, np.arange(len(contents.instances)))
+    instances = contents.instances if in_order else contents.instances[rows]
     predicted = instances["instance_type"] == PREDICTED
     origin = np.where(predicted, Origin.PREDICTED, Origin.USER).astype(np.uint8)
     linked = (instances["from_predicted"] >= 0) | np.isin(rows, contents.corrected)
@@ -365,12 +369,11 @@ def tabulate(contents: SlpContents) -> tuple[Poses, NDArray[np.intp]]:
         frame=frame,
         track=np.maximum(instances["track"], -1),
         origin=origin,
-        xy=_xy_of(points),
-        visibility=visibility_of(points),
-        point_score=points["score"].astype(np.float32),
+        **points,
         score=np.where(predicted, instances["score"], np.nan),
         track_score=np.where(track_score == 0, np.nan, track_score),
         track_names=contents.track_names,
+        copy=False,
     )
     return poses, rows
 
@@ -380,39 +383,82 @@ def gather_points(contents: SlpContents, rows: NDArray[np.intp]) -> NDArray[Any]
 
     Points of users have no score: NaN.
     """
+    points = np.empty((len(rows), len(contents.skeleton)), PRED_POINT)
+    for here, found in _iterate_points(contents, rows):
+        for name in PRED_POINT.names or ():
+            points[name][here] = found[name] if name in (found.dtype.names or ()) else np.nan
+    return points
+
+
+def _read_points(contents: SlpContents, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
+    """Return the columns of the table that are of points, for some instances."""
+    shape = (len(rows), len(contents.skeleton))
+    columns: dict[str, NDArray[Any]] = {
+        "xy": np.empty((*shape, 2), np.float32),
+        "visibility": np.empty(shape, np.uint8),
+        "point_score": np.empty(shape, np.float32),
+    }
+    for here, found in _iterate_points(contents, rows):
+        columns["xy"][here] = _xy_of(found)
+        columns["visibility"][here] = visibility_of(found)
+        columns["point_score"][here] = found["score"] if "score" in found.dtype.names else np.nan
+    return columns
+
+
+def _iterate_points(
+    contents: SlpContents, rows: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp] | slice, NDArray[Any]]]:
+    """Yield blocks of instances, as places in `rows`, with their points of shape (m, K).
+
+    Blocks are small, so that what is done with one stays in the processor's cache.
+    """
     n_nodes = len(contents.skeleton)
-    instances = contents.instances[rows]
-    lengths = instances["point_id_end"].astype(np.intp) - instances["point_id_start"].astype(
-        np.intp
-    )
+    kinds = contents.instances["instance_type"][rows]
+    starts = contents.instances["point_id_start"][rows].astype(np.intp)
+    lengths = contents.instances["point_id_end"][rows].astype(np.intp) - starts
     if np.any(lengths != n_nodes):
         raise FileFormatError(
             f"Expected {n_nodes} points in every instance of {contents.source!r}; received "
             f"{lengths[lengths != n_nodes][0]}. Restore the file from a copy.",
             contents.source,
         )
-    points = np.empty((len(rows), n_nodes), PRED_POINT)
     for kind, source in ((USER, contents.points), (PREDICTED, contents.pred_points)):
-        here = np.flatnonzero(instances["instance_type"] == kind)
-        index = instances["point_id_start"][here].astype(np.intp)[:, None] + np.arange(n_nodes)
-        found = source[index]
-        for name in PRED_POINT.names or ():
-            points[name][here] = found[name] if name in (source.dtype.names or ()) else np.nan
-    return points
+        places = np.flatnonzero(kinds == kind)
+        if len(places) and not 0 <= starts[places].min() <= (starts[places].max() + n_nodes) <= len(
+            source
+        ):
+            raise FileFormatError(
+                f"Expected instances that count the {len(source)} points of {contents.source!r}; "
+                "received other numbers. Restore the file from a copy.",
+                contents.source,
+            )
+        for first in range(0, len(places), ROWS_AT_ONCE):
+            here = places[first : first + ROWS_AT_ONCE]
+            start = starts[here]
+            # Files are nearly always in order, and slices are many times faster than indices.
+            if np.array_equal(start, start[0] + n_nodes * np.arange(len(here))):
+                found = source[start[0] : start[0] + n_nodes * len(here)]
+                found = found.reshape(len(here), n_nodes)
+            else:
+                found = source[start[:, None] + np.arange(n_nodes)]
+            is_run = here[-1] - here[0] == len(here) - 1
+            yield (slice(here[0], here[-1] + 1) if is_run else here), found
 
 
 def visibility_of(points: NDArray[Any]) -> NDArray[np.uint8]:
     """Return the `Visibility` of SLEAP points: a place and the flag `visible`."""
-    placed = np.isfinite(_xy_of(points)).all(axis=-1)
-    seen = np.where(points["visible"], Visibility.VISIBLE, Visibility.OCCLUDED)
-    return np.where(placed, seen, Visibility.MISSING).astype(np.uint8)
+    xy = _xy_of(points)
+    placed = np.isfinite(xy[..., 0])  # NaN in both coordinates or in none
+    seen = np.where(points["visible"], np.uint8(Visibility.VISIBLE), np.uint8(Visibility.OCCLUDED))
+    return np.where(placed, seen, np.uint8(Visibility.MISSING))
 
 
 def _xy_of(points: NDArray[Any]) -> NDArray[np.float32]:
     """Return (x, y) of every point in single precision, NaN where either is not finite."""
+    xy = np.empty((*points.shape, 2), np.float32)
     with np.errstate(over="ignore"):
-        xy = np.stack([points["x"], points["y"]], axis=-1).astype(np.float32)
-    xy[~np.isfinite(xy).all(axis=-1)] = np.nan
+        xy[..., 0], xy[..., 1] = points["x"], points["y"]
+    xy[~(np.isfinite(xy[..., 0]) & np.isfinite(xy[..., 1]))] = np.nan
     return xy
 
 
