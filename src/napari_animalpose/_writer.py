@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import napari
-
-from napari_animalpose._widgets._session import get_session
 from napari_animalpose.errors import DataError
 
 __all__ = ["write_instances"]
@@ -37,6 +34,11 @@ def write_instances(path: str, data: Any, attributes: dict[str, Any]) -> list[st
     DataError
         If the layer is not that of an open project.
     """
+    # The manifest is read long before anyone saves: the window is imported when one does.
+    import napari
+
+    from napari_animalpose._widgets._session import get_session
+
     viewer = napari.current_viewer()
     ours = attributes.get("metadata", {}).get("napari_animalpose", {})
     session = None if viewer is None else get_session(viewer)
