@@ -74,7 +74,7 @@ class ModelChoice(QWidget):
         )
         self.list.setMinimumContentsLength(8)
         self.list.setToolTip("The model to predict with; runs beside the project come first")
-        self.add = QPushButton("Add …")
+        self.add = QPushButton("Add")
         self.add.setToolTip("Add a run, a zip of one, or a model of SLEAP up to 1.4")
         menu = QMenu(self.add)
         self.add_folder = menu.addAction("Run folder or SLEAP model folder …", self._add_folder)

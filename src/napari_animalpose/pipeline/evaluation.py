@@ -30,7 +30,7 @@ from napari_animalpose.pipeline.prediction import predicted_frames
 from napari_animalpose.pipeline.worst import mean_errors
 from napari_animalpose.tracking.metrics import TrackEvaluation, evaluate_tracks
 
-__all__ = ["Comparison", "draw_evaluation", "evaluate", "match_videos"]
+__all__ = ["Comparison", "draw_evaluation", "evaluate", "match_videos", "typical_row"]
 
 if TYPE_CHECKING:
     from napari_animalpose.drawing.comparison import ErrorTile
@@ -218,7 +218,7 @@ def draw_evaluation(comparison: Comparison, folder: FilePath, *, tiles: int = 8)
     folder.mkdir(parents=True, exist_ok=True)
     evaluation, skeleton = comparison.evaluation, comparison.truth.skeleton
     errors = _errors_with_missed(evaluation)
-    typical = _typical_row(comparison.truth)
+    typical = typical_row(comparison.truth)
     reach = max(10.0, float(np.ceil(2 * evaluation.error_percentile(75))))
     draw_error_circles(
         _frame_of(comparison, comparison.truth, typical),
@@ -263,7 +263,7 @@ def _name_frame(comparison: Comparison, poses: Poses, row: int) -> str:
     return f"video {poses.video[row]}, {frame}" if several else frame
 
 
-def _typical_row(truth: Poses) -> int:
+def typical_row(truth: Poses) -> int:
     """Row of a complete animal of typical size, to draw circles on."""
     placed = np.isfinite(truth.xy[..., 0]).sum(axis=1)
     rows = np.flatnonzero(placed == placed.max())
