@@ -220,6 +220,11 @@ ResourceExhaustedError = type("ResourceExhaustedError", (Exception,), {})
         (_InternalError("graph is odd"), "Expected the work to finish"),
         (RuntimeError("GPU"), "Expected the work to finish"),
         (ResourceExhaustedError("OOM when allocating"), "Expected enough memory"),
+        (
+            ImportError("libx.so: failed to map segment from shared object"),
+            "Expected enough memory",
+        ),
+        (ImportError("No module named 'x'"), "Expected a package"),
         (ValueError("first line\nsecond line"), "ValueError: first line."),
     ],
 )

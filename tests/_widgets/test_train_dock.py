@@ -421,6 +421,7 @@ def test_bad_ends_leave_the_project_as_it_was(real_children, qtbot, session, rea
         assert run.state == "failed"
         assert run.failure.message.startswith("Expected")
         assert "memory" in run.failure.message
+        assert run.kept == run.out.exists() == (end == "kill")  # it was validated once
     assert labels.read_bytes() == before
     assert session.document is not None
     assert ready.footer.train.isVisible()

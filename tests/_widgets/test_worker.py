@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+from functools import partial
 
 import job_functions
 import pytest
 from qtpy.QtCore import QObject
 
 from napari_animalpose import jobs
-from napari_animalpose._widgets._worker import QtJob
+from napari_animalpose._widgets._worker import QtJob, call_when_destroyed
 
 pytestmark = pytest.mark.gui
 
@@ -91,3 +93,21 @@ def test_destroying_the_parent_ends_the_child(qtbot):
     parent.deleteLater()
     qtbot.waitUntil(lambda: not job.is_running, timeout=20_000)
     assert isinstance(job.outcome, jobs.Cancelled)
+
+
+class Told:
+    """Counts calls; part of a cycle with what it belongs to, as closures of docks are."""
+
+    def __init__(self) -> None:
+        self.owner = QObject()
+        self.owner.told = self
+
+
+def test_what_is_called_at_destruction_survives_the_collection_of_a_cycle(qtbot):
+    calls: list[int] = []
+    for number in range(20):
+        told = Told()
+        call_when_destroyed(told.owner, partial(calls.append, number))
+        del told
+    gc.collect()
+    assert sorted(calls) == list(range(20))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidge
 from napari_animalpose import jobs
 from napari_animalpose._widgets._flow import make_row
 from napari_animalpose._widgets._validation_view import to_image
+from napari_animalpose._widgets._worker import call_when_destroyed
 from napari_animalpose.config import RunConfig
 from napari_animalpose.data.project import Project
 from napari_animalpose.drawing.colors import node_colors
@@ -111,7 +113,7 @@ class AugmentPanel(QWidget):
         self._worker: jobs.Worker | None = None
         # A panel that is destroyed while it is shown gets no hide event.
         opened = self._open = list[jobs.Worker]()
-        self.destroyed.connect(lambda: _close_all(opened))
+        call_when_destroyed(self, partial(_close_all, opened))
         self._wanted: tuple[Project, RunConfig] | None = None
         self._seed = 0
         self._ticket = -1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from napari_animalpose._widgets._worker import QtJob
 from napari_animalpose.config import RunConfig
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.nn.heads import PIPELINES
 from napari_animalpose.pipeline.training import train
 from napari_animalpose.pipeline.training_events import NETWORK, PLAN, NetworkStart, TrainingPlan
@@ -88,6 +90,7 @@ class TrainingRun(QObject):
         self.failure: jobs.Failed | None = None
         self.result: Any = None
         self.is_stopping = False
+        self.kept = False  # whether a failed training has left networks that learned
         self._progress_at = time.monotonic()
         worker.progress.connect(self._on_progress)
         worker.metric.connect(self._on_metric)
@@ -213,7 +216,17 @@ class TrainingRun(QObject):
 
     def _on_failed(self, failed: jobs.Failed) -> None:
         self.failure = failed
+        self._remove_if_useless()
         self.log.append((logging.ERROR, failed.message))
+
+    def _remove_if_useless(self) -> None:
+        """Remove what a killed child could not: its folder, if nothing in it was learned.
+
+        A plan says that the folder was new, and that the child has made it.
+        """
+        self.kept = self.plan is not None and bool(RunFolder(self.out).trained())
+        if self.plan is not None and not self.kept:
+            shutil.rmtree(self.out, ignore_errors=True)
 
     def _on_finished(self) -> None:
         self.changed.emit()

@@ -102,7 +102,8 @@ def describe_end(run: TrainingRun) -> str:
     """Return how a training ended, in sentences; "" while it runs."""
     if run.state == "failed":
         assert run.failure is not None
-        return run.failure.message
+        kept = " What it had learned is kept: continue from it." if run.kept else ""
+        return run.failure.message + kept
     if run.state == "cancelled":
         return "The training was cancelled; nothing of it was kept."
     if run.state != "done":

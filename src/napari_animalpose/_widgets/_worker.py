@@ -10,6 +10,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
@@ -17,7 +18,7 @@ from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 from napari_animalpose import jobs
 from napari_animalpose.jobs import Event, Job
 
-__all__ = ["QtJob"]
+__all__ = ["QtJob", "call_when_destroyed"]
 
 POLL_MS = 50
 BUDGET_S = 0.02  # of one turn of the event loop; what is left waits for the next
@@ -69,8 +70,8 @@ class QtJob(QObject):
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._poll)
         self._timer.start()
-        running = weakref.ref(job)  # a running job is kept alive by its own threads
-        self.destroyed.connect(lambda: _cancel_if_running(running()))
+        # A running job is kept alive by its own threads.
+        call_when_destroyed(self, partial(_cancel_if_running, weakref.ref(job)))
 
     @classmethod
     def start(
@@ -163,6 +164,38 @@ class QtJob(QObject):
         self.finished.emit()
 
 
-def _cancel_if_running(job: Job | None) -> None:
+_GUARDS: set[_Guard] = set()
+
+
+class _Guard:
+    """What is called when an object is destroyed; see `call_when_destroyed`."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function, self._guards = function, _GUARDS
+        _GUARDS.add(self)
+
+    def __call__(self, *args: object) -> None:
+        self._guards.discard(self)
+        self._function()
+
+
+def call_when_destroyed(owner: QObject, function: Callable[[], object]) -> None:
+    """Call a function when a Qt object is destroyed, whoever destroys it and when.
+
+    To connect a lambda to ``destroyed`` is not safe: where Python collects the object as
+    part of a cycle, the lambda may belong to the same cycle, be cleared first, and crash
+    when it is called. What is connected here is held elsewhere until it was called.
+
+    Parameters
+    ----------
+    owner : QObject
+    function : callable
+        Must not hold `owner`, which would then never be collected.
+    """
+    owner.destroyed.connect(_Guard(function))
+
+
+def _cancel_if_running(reference: weakref.ref[Job]) -> None:
+    job = reference()
     if job is not None and job.is_running:
         job.cancel()

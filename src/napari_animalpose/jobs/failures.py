@@ -60,6 +60,11 @@ def explain_exception(error: BaseException) -> Failed:
 
 
 def _choose_sentence(error: BaseException) -> Callable[..., str]:
+    # A library that finds no memory to be loaded into is an ImportError or an OSError.
+    if isinstance(error, OSError | ImportError) and any(
+        sign in str(error) for sign in ("failed to map segment", "Cannot allocate memory")
+    ):
+        return _NO_MEMORY.format
     for base in type(error).__mro__:
         if base.__name__ in _BY_EXCEPTION:
             return _BY_EXCEPTION[base.__name__].format
