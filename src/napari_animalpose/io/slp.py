@@ -38,6 +38,7 @@ __all__ = [
     "POINT",
     "PREDICTED",
     "PRED_POINT",
+    "ROWS_AT_ONCE",
     "USER",
     "SlpContents",
     "gather_points",

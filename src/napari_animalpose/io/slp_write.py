@@ -33,6 +33,7 @@ from napari_animalpose.io.slp import (
     POINT,
     PRED_POINT,
     PREDICTED,
+    ROWS_AT_ONCE,
     USER,
     SlpContents,
     gather_points,
@@ -191,7 +192,7 @@ def _write_tables(
     frames["instance_id_start"], frames["instance_id_end"] = stops - layout.counts, stops
     file["frames"], file["instances"] = frames, instances
     file["points"] = np.array(points[~predicted].reshape(-1)[list(POINT.names or ())], POINT)
-    file["pred_points"] = points[predicted].reshape(-1)
+    file["pred_points"] = (points if predicted.all() else points[predicted]).reshape(-1)
     if len(corrected):
         file[CORRECTED] = corrected
         file[CORRECTED].attrs["checksum"] = zlib.crc32(instances.tobytes())
@@ -234,7 +235,7 @@ def _align(
     tracks: NDArray[np.int64],
 ) -> Poses:
     """Return the old table with the nodes and tracks of the new one."""
-    columns = dict(old.columns)
+    columns: dict[str, Any] = dict(old.columns)
     for name, missing in (("xy", np.nan), ("visibility", 0), ("point_score", np.nan)):
         wide = np.full((len(old), len(nodes), *columns[name].shape[2:]), missing)
         wide[:, nodes >= 0] = columns[name][:, nodes[nodes >= 0]]
@@ -256,7 +257,8 @@ def _lay_out(
     home[for_rows] = np.repeat(np.arange(len(frames)), counts)
     keys = _pack(poses.video, poses.frame)
     negative = _pack(*project.negative_frames.T)
-    new_keys = np.setdiff1d(np.concatenate([keys, negative]), old_keys)
+    candidates = np.concatenate([keys, negative])
+    new_keys = np.unique(candidates[~_is_among(candidates, old_keys)])
     all_keys = np.concatenate([old_keys, new_keys])
     # The place of a row among all_keys: where its old instance was, else by its frame.
     by_key = np.argsort(all_keys, kind="stable")
@@ -291,6 +293,15 @@ def _lay_out(
     )
 
 
+def _is_among(keys: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Do what `numpy.isin` does, much faster for keys that are nearly in order."""
+    if not len(known):
+        return np.zeros(len(keys), bool)
+    ordered = np.sort(known)
+    place = np.minimum(ordered.searchsorted(keys), len(ordered) - 1)
+    return np.asarray(ordered[place] == keys)
+
+
 def _pack(video: NDArray[Any], frame: NDArray[Any]) -> NDArray[np.int64]:
     """One sortable int64 for each (video, frame)."""
     return (video.astype(np.int64) << 32) | frame.astype(np.int64)
@@ -300,26 +311,44 @@ def _restore_points(
     poses: Poses, layout: _Layout, contents: SlpContents, nodes: NDArray[np.intp]
 ) -> NDArray[Any]:
     """Return the points of all rows in file order, as in the old file where unedited."""
-    rows, known = layout.rows, layout.source >= 0
-    xy, visibility = poses.xy[rows], poses.visibility[rows]
-    score = poses.point_score[rows]
-    points = np.zeros((len(rows), len(nodes)), PRED_POINT)
-    for name in ("x", "y", "score"):
-        points[name] = np.nan
-    old = gather_points(contents, layout.source[known])
+    points = np.empty((len(layout.rows), len(nodes)), PRED_POINT)
+    for first in range(0, len(points), ROWS_AT_ONCE):
+        some = slice(first, first + ROWS_AT_ONCE)
+        _restore_some(points[some], poses, layout.rows[some], layout.source[some], contents, nodes)
+    return points
+
+
+def _restore_some(
+    points: NDArray[Any],
+    poses: Poses,
+    rows: NDArray[np.intp],
+    source: NDArray[np.intp],
+    contents: SlpContents,
+    nodes: NDArray[np.intp],
+) -> None:
+    """Fill the points (m, K) of some rows, which continue old instances or none (-1)."""
+    known = source >= 0
+    xy, visibility, score = poses.xy[rows], poses.visibility[rows], poses.point_score[rows]
+    old = gather_points(contents, source[known])
     there = np.flatnonzero(nodes >= 0)
-    points[np.ix_(np.flatnonzero(known), there)] = old[:, nodes[there]]
-    unseen = visibility_of(points) != visibility
+    if known.all() and np.array_equal(nodes, np.arange(len(contents.skeleton))):
+        points[:] = old
+    else:
+        points[:] = np.zeros((), PRED_POINT)
+        for name in ("x", "y", "score"):
+            points[name] = np.nan
+        points[np.ix_(np.flatnonzero(known), there)] = old[:, nodes[there]]
+    had = visibility_of(points)
+    unseen = had != visibility
     points["visible"][unseen] = (visibility == Visibility.VISIBLE)[unseen]
-    missing = visibility == Visibility.MISSING
+    placed = (visibility != Visibility.MISSING) | (had != Visibility.MISSING)
     for name, ours in (("x", xy[..., 0]), ("y", xy[..., 1]), ("score", score)):
         with np.errstate(over="ignore"):
             rounded = points[name].astype(np.float32)
         edited = ~((rounded == ours) | (np.isnan(rounded) & np.isnan(ours)))
         if name != "score":
-            edited &= ~missing | (visibility_of(points) != Visibility.MISSING)
+            edited &= placed
         points[name][edited] = ours[edited]
-    return points
 
 
 def _make_instances(
