@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from edit_machine import AB, FRAMES, EditsAgainstModel, assert_same_bits
@@ -17,6 +18,7 @@ from napari_animalpose.data.edit_sequence import chain_edits
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.errors import DataError
+from napari_animalpose.io import journal
 from napari_animalpose.io.journal import find_recoverable
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.io.video_edits import VideosEdit
@@ -68,6 +70,8 @@ class DocumentMachine(EditsAgainstModel):
     @initialize(poses=pose_tables(AB, max_rows=10))
     def start(self, poses):
         super().start(poses)
+        self.patch = patch.object(journal, "_LARGE", 2000)  # so that small tables are large, too
+        self.patch.start()
         self.folder = Path(tempfile.mkdtemp())
         videos = (make_video("a.mp4"), make_video("b.mp4"))
         self.document = Document(Project(videos, poses), journal_folder=self.folder)
@@ -147,21 +151,22 @@ class DocumentMachine(EditsAgainstModel):
                 assert not self.document.poses.at(*frame).is_label.any()
             self.cut_and_recover()
         finally:
+            self.patch.stop()
             self.document.close()
             shutil.rmtree(self.folder)
 
     def cut_and_recover(self):
         """Cut copies of the journal at some bytes; what is whole before the cut comes back."""
-        journal = self.document._journal.path
-        if journal is None:
+        path = self.document._journal.path
+        if path is None:
             assert len(self.states) == 1
             return
-        content = journal.read_bytes()
+        content = path.read_bytes()
         cuts = np.random.default_rng(len(content)).integers(0, len(content), 4)
         for cut in [len(content), *cuts.tolist()]:
             folder = self.folder / str(cut)
             folder.mkdir(exist_ok=True)
-            copy = folder / journal.name
+            copy = folder / path.name
             copy.write_bytes(content[:cut])
             for recovery in find_recoverable(folder):
                 document = Document.recover(recovery)
