@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -284,21 +284,7 @@ def _choose_frames(
     if pairs is not None:
         return _group_by_video(project, pairs)
     if split is not None:
-        parts = open_run(_as_list(models)[0]).read_split()
-        if split not in parts:
-            raise ConfigError(f"Expected one of the splits {', '.join(parts)}; received {split!r}.")
-        pairs: Iterable[tuple[int, int]] = sorted(parts[split])
-        chosen: dict[int, list[int]] = {}
-        for video, frame in pairs:
-            if video >= len(project.videos):
-                raise DataError(
-                    f"Expected the label file that the run was trained on; received one with "
-                    f"{len(project.videos)} videos where the run's split names video {video}."
-                )
-            chosen.setdefault(video, []).append(frame)
-        if not chosen:
-            raise DataError(f"Expected frames in the split {split!r}; received none.")
-        return chosen
+        return _frames_of_split(project, _as_list(models)[0], split)
     lengths = [len(video) for video in project.videos]
     if frames is None:
         return {number: list(range(length)) for number, length in enumerate(lengths)}
@@ -324,4 +310,22 @@ def _group_by_video(project: Project, pairs: ArrayLike) -> dict[int, list[int]]:
                 f"Expected frames from 0 to {length - 1} of video {video}; received {wrong}."
             )
         chosen[video] = numbers.tolist()
+    return chosen
+
+
+def _frames_of_split(project: Project, run: FilePath, split: str) -> dict[int, list[int]]:
+    """Return the frames of a part of the labels that a run was trained on, by video."""
+    parts = open_run(run).read_split()
+    if split not in parts:
+        raise ConfigError(f"Expected one of the splits {', '.join(parts)}; received {split!r}.")
+    chosen: dict[int, list[int]] = {}
+    for video, frame in sorted(parts[split]):
+        if video >= len(project.videos):
+            raise DataError(
+                f"Expected the label file that the run was trained on; received one with "
+                f"{len(project.videos)} videos where the run's split names video {video}."
+            )
+        chosen.setdefault(video, []).append(frame)
+    if not chosen:
+        raise DataError(f"Expected frames in the split {split!r}; received none.")
     return chosen
