@@ -184,7 +184,7 @@ class FrameLayers:
         if self.style.color_by == "node":
             rgb = np.asarray(edge_colors(self.rows.skeleton), np.float32)[edge] / 255.0
         else:
-            rgb = self.all_colors[position, 0]
+            rgb = self.all_colors[position, self.rows.skeleton.edge_array[edge, 0]]
         faint = np.where(self.rows.is_label[position], 1.0, 0.55)
         alpha = (self.style.edge_opacity * faint).astype(np.float32)
         return np.concatenate([rgb, alpha[:, None]], axis=1)
@@ -234,4 +234,3 @@ def trail(
     _, keep = np.unique(keys, return_index=True)  # sorted by track, then by frame
     track = rows.track[keep].astype(np.intp)
     return np.column_stack([track, rows.frame[keep], place[keep, ::-1]]), track
-

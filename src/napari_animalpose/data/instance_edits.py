@@ -50,6 +50,8 @@ def transform_points(
     rows = poses.at(*address[0, :2].tolist())
     there = rows.visibility[address[:, 2], address[:, 3]] != Visibility.MISSING
     address = address[there]
+    if not len(address):
+        raise IndexError("Expected points that are there to move; received missing ones.")
     xy = rows.xy[address[:, 2], address[:, 3]].astype(np.float64)
     centre = xy.mean(axis=0)
     cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
