@@ -173,7 +173,7 @@ def close_trajectories(
     changed = (marks["kind"] != before.kind).any(axis=1)
     columns["origin"][changed] = Origin.PREDICTED
     created = _create_rows(trajectories)
-    joined = columns | marks
+    joined: dict[str, Any] = columns | marks
     if len(created["frame"]):
         joined = join_sorted(
             [joined, {name: created[name].astype(joined[name].dtype) for name in joined}]
