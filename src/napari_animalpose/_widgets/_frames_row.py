@@ -67,6 +67,7 @@ class FramesRow(QWidget):
         self.count = QSpinBox()
         self.count.setRange(1, 1_000_000)
         self.count.setValue(20)
+        self.count.setMaximumWidth(92)
         self.count.setToolTip("How many frames to draw; frames with labels are left out")
         self.text = QLabel()
         self.text.setWordWrap(True)
