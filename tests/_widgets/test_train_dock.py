@@ -348,9 +348,16 @@ def test_rounds_are_a_curve_a_table_and_a_button(monkeypatch, session, earlier, 
     assert cells == ["2 →", "20", "4.00", "0.80", "1.5"]
     assert "same 3 frames" in ready.rounds.note.text()
     assert ready.resume.itemText(1).startswith("round 2")
+    enter(ready.form, "train.seed", "5")
     ready.footer.retrain.click()
     assert started[0][2]["resume"] == earlier
     assert started[0][2]["overrides"] == []
+    assert ready.setup.resume is None
+    assert ready.setup.config.train.seed == 5  # of the training that is being set up
+    ready.resume.setCurrentIndex(1)
+    ready.resume.activated.emit(1)
+    assert ready.setup.resume == earlier
+    assert ready.resume.currentText().startswith("round 2")
 
 
 def test_without_rounds_there_is_nothing_to_retrain(ready):

@@ -429,8 +429,13 @@ class TrainingSetup(QObject):
 
     def retrain(self, last: Path) -> TrainingRun:
         """Go on from the last round, with its options and the labels as they are now."""
+        before, changes = self.resume, dict(self._changes)
         self.set_resume(last)
-        return self.start()
+        try:
+            return self.start()
+        finally:  # what is entered for the next training stays
+            self.resume, self._changes = before, changes
+            self._choose()
 
     def _overrides(self) -> list[str]:
         """Return the changes as texts: what a training that goes on can be told."""

@@ -14,6 +14,8 @@ from napari_animalpose.nn.validation import ValidationExample
 
 __all__ = ["ValidationView", "color_map", "to_image"]
 
+FAR = 0.2  # of the shorter side: an untrained network errs anywhere
+
 
 class ValidationView(QWidget):
     """Paints one `nn.validation.ValidationExample`.
@@ -93,11 +95,22 @@ class ValidationView(QWidget):
                     painter.setPen(QPen(QColor("white"), 1.4 / zoom))
                     painter.drawEllipse(QPointF(*label), radius, radius)
                     if np.isfinite(point).all():
-                        painter.drawLine(QPointF(*label), QPointF(*point))
+                        self._draw_error(painter, label, point, zoom)
                 if np.isfinite(point).all():
                     painter.setPen(QPen(QColor("black"), 0.8 / zoom))
                     painter.setBrush(color)
                     painter.drawEllipse(QPointF(*point), 0.6 * radius, 0.6 * radius)
+
+    def _draw_error(
+        self, painter: QPainter, label: NDArray[np.float32], point: NDArray[np.float32], zoom: float
+    ) -> None:
+        """Draw the way from a label to what was found; faintly where that is far off."""
+        assert self._example is not None
+        is_far = np.hypot(*(point - label)) > FAR * min(self._example.frame.shape[:2])
+        color = QColor("white")
+        color.setAlphaF(0.25 if is_far else 1.0)
+        painter.setPen(QPen(color, (0.7 if is_far else 1.4) / zoom))
+        painter.drawLine(QPointF(*label), QPointF(*point))
 
 
 def color_map(example: ValidationExample, colors: NDArray[np.uint8]) -> NDArray[np.uint8]:

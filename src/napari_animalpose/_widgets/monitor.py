@@ -64,7 +64,7 @@ class MonitorDock(QWidget):
         self.runs.changed.connect(self._on_changed)
         self.runs.ended.connect(self._on_changed)
         self.tensorboard.opened.connect(self._on_tensorboard)
-        self.tensorboard.failed.connect(self.session.show_error)
+        self.tensorboard.failed.connect(self._on_no_tensorboard)
         self._clock = QTimer(self)
         self._clock.timeout.connect(self._show_time)
         self._clock.start(CLOCK_MS)
@@ -314,6 +314,10 @@ class MonitorDock(QWidget):
     def _on_tensorboard(self, address: str) -> None:
         self.board.setText("TensorBoard")
         self.session.show_info(f"TensorBoard: {address}")
+
+    def _on_no_tensorboard(self, sentence: str) -> None:
+        self.board.setText("TensorBoard")
+        self.session.show_error(sentence)
 
     def _predict(self) -> None:
         if self.run is not None:

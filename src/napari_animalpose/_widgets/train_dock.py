@@ -264,11 +264,11 @@ class TrainDock(QWidget):
                 text = f"round {each.number}, {each.path.name}"
                 text += f" ({error:.1f} px)" if error == error else ""
                 text += "" if each.is_finished else " (not finished)"
-                self.resume.addItem(text, each.path)
-            if current is not None and self.resume.findData(current) < 0:
-                self.resume.addItem(current.name, current)
+                self.resume.addItem(text, str(each.path))
+            if current is not None and self.resume.findData(str(current)) < 0:
+                self.resume.addItem(current.name, str(current))
             self.resume.addItem("choose a run or SLEAP model …", _CHOOSE)
-            self.resume.setCurrentIndex(max(0, self.resume.findData(current)))
+            self.resume.setCurrentIndex(max(0, self.resume.findData(str(current))))
 
     def _on_resume(self) -> None:
         data = self.resume.currentData()
@@ -276,7 +276,7 @@ class TrainDock(QWidget):
             data = self.session.dialogs.ask_folder("Continue from a run folder or a SLEAP model")
             if data is None:
                 data = self.setup.resume
-        self._continue_from(data)
+        self._continue_from(None if data is None else Path(data))
 
     def _continue_from(self, path: Path | None) -> None:
         self.setup.set_resume(path)
