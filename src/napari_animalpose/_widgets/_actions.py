@@ -129,7 +129,9 @@ ACTIONS: dict[str, Action] = {
     "swap_tracks": _on("Swap two identities from here on", WHO, _label("swap_tracks"), ("W",)),
     # going around
     "next_labelled": Action("Next labelled frame", GO, _go_to(FrameKind.LABELLED, 1), (".",)),
-    "previous_labelled": Action("Previous labelled frame", GO, _go_to(FrameKind.LABELLED, -1), (",",)),
+    "previous_labelled": Action(
+        "Previous labelled frame", GO, _go_to(FrameKind.LABELLED, -1), (",",)
+    ),
     "next_suggested": Action("Next suggested frame", GO, _go_to(FrameKind.SUGGESTED, 1), ("K",)),
     "previous_suggested": Action(
         "Previous suggested frame", GO, _go_to(FrameKind.SUGGESTED, -1), ("J",)

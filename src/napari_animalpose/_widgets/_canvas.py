@@ -118,11 +118,20 @@ class Canvas(QObject):
         owned = (self.image, self.tracks, self.skeleton, self.points)
         return [layer for layer in owned if layer is not None]
 
+    @property
+    def is_working(self) -> bool:
+        """Whether the layers change because we change them."""
+        return self._busy > 0
+
     def show_video(self, array: VideoArray, name: str) -> None:
         """Show another video; what the other layers hold is to be filled in afterwards."""
         with self._working():
+            if self.image is not None and self.image.rgb == array.is_rgb:
+                # Its place, contrast and gamma stay, and it takes a fifth of the time.
+                self.image.data, self.image.name = array, name
+                return
             old, self.image = self.image, None
-            if old is not None and old in self._viewer.layers:
+            if old is not None:
                 self._viewer.layers.remove(old)
             self.image = Image(
                 array, rgb=array.is_rgb, contrast_limits=(0, 255), multiscale=False, name=name,
@@ -223,7 +232,7 @@ class Canvas(QObject):
         if len(layer.selected_data):
             layer.selected_data = set()
         with layer.events.data.blocker():
-            layer.data = new.yx
+            layer.data = new.yx.copy()  # napari moves points in place
         if old is None or not np.array_equal(old.size, new.size):
             with layer.events.current_size.blocker():
                 layer.size = new.size if len(new.size) else self.style.point_px
@@ -255,8 +264,10 @@ class Canvas(QObject):
                 return
         half = max(_TRAIL_FRAMES, 2 * margin)
         first, last = max(0, frame - half), frame + half
-        rows, track = trail(poses, video, first, last, anchor)
         self._trail_span = (video, first, last)
+        if not poses.track_names and not self.tracks.opacity:
+            return  # it is empty already
+        rows, track = trail(poses, video, first, last, anchor)
         with self._working():
             self._fill_tracks(self.tracks, rows, track, poses.track_names)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTableWidget, QTableWidgetItem
 
@@ -110,6 +110,8 @@ class InstanceTable(QTableWidget):
 
     def _on_rows(self) -> None:
         positions = {index.row() for index in self.selectedIndexes()}
+        if positions == set(self._session.selected_instances):
+            return  # some points of an animal may be selected, not all
         rows = self._session.rows
         there = np.argwhere(rows.visibility != Visibility.MISSING)
         self._session.select((p, n) for p, n in there.tolist() if p in positions)
@@ -118,15 +120,19 @@ class InstanceTable(QTableWidget):
         chosen = set(self._session.selected_instances)
         if {index.row() for index in self.selectedIndexes()} == chosen:
             return
+        model, last = self.selectionModel(), self.columnCount() - 1
+        assert model is not None
+        rows = QItemSelection()
+        for position in chosen & set(range(self.rowCount())):
+            rows.select(self._index(position, 0), self._index(position, last))
         blocked = self.blockSignals(True)
-        self.clearSelection()
-        mode = self.selectionMode()
-        self.setSelectionMode(QAbstractItemView.SelectionMode.MultiSelection)
-        for position in chosen:
-            if position < self.rowCount():
-                self.selectRow(position)
-        self.setSelectionMode(mode)
+        model.select(rows, QItemSelectionModel.SelectionFlag.ClearAndSelect)
         self.blockSignals(blocked)
+
+    def _index(self, row: int, column: int) -> QModelIndex:
+        model = self.model()
+        assert model is not None
+        return model.index(row, column)
 
 
 def _swatch(red: int, green: int, blue: int) -> QIcon:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -538,4 +539,7 @@ class Labelling(QObject):
 
 
 def _one_or_chain(poses: Poses, label: str, builders: Sequence[Any]) -> Edit:
-    return builders[0](poses) if len(builders) == 1 else chain_edits(poses, label, builders)
+    if len(builders) > 1:
+        return chain_edits(poses, label, builders)
+    edit: Edit = replace(builders[0](poses), label=label)
+    return edit

@@ -108,11 +108,16 @@ class Session(QObject):
         self.findings: list[Any] = []
         self._range: tuple[int, int] | None = None
         self._array: VideoArray | None = None
-        self._window: QWidget | None = None
+        # The window holds the viewer: held strongly from here, neither would ever go.
+        self._window: weakref.ref[QWidget] | None = None
+        self._is_closing = False
         self._close_checks: list[Any] = []
         self.animal_px = 80.0
         self._autosave = QTimer(self)
         self._autosave.timeout.connect(self._save_quietly)
+        self._stays_open = QTimer(self)
+        self._stays_open.setSingleShot(True)
+        self._stays_open.timeout.connect(self._stay_open)
         viewer.dims.events.current_step.connect(self._on_step)
         self.canvas.selection_changed.connect(self.selection_changed)
         _settings.watch(self._on_settings)
@@ -128,7 +133,7 @@ class Session(QObject):
     @property
     def window(self) -> QWidget | None:
         """The window of the viewer, once a dock of ours has been in it: parent of dialogs."""
-        return self._window
+        return None if self._window is None else self._window()
 
     def open(self, path: str | Path, *, ask: bool = True) -> bool:
         """Open labels, a video or a folder in place of what is open; return whether it is."""
@@ -195,6 +200,8 @@ class Session(QObject):
             self._show_video(self.video)
         self.canvas.ensure_layers()
         self.canvas.style = self._style()
+        self._apply_trail_length()
+        self.go_to(self.frame)
         self.refresh()
 
     def _show_video(self, number: int) -> None:
@@ -264,6 +271,8 @@ class Session(QObject):
         return n_axes - 3 if n_axes >= 3 else None
 
     def _on_step(self, event: Any = None) -> None:
+        if self.canvas.is_working:
+            return  # napari's slider goes anywhere while layers come and go
         if self.document is None or self._array is None or self._time_axis is None:
             return
         frame = int(np.clip(round(self.viewer.dims.point[self._time_axis]), 0, self.n_frames - 1))
@@ -281,9 +290,8 @@ class Session(QObject):
             return
         poses = self.document.poses
         self.canvas.show_frame(poses.at(self.video, self.frame), self.video, self.frame)
-        if poses.track_names:
-            anchor = min(self.anchor, max(0, poses.n_nodes - 1))
-            self.canvas.show_trail(poses, self.video, self.frame, anchor)
+        anchor = min(self.anchor, max(0, poses.n_nodes - 1))
+        self.canvas.show_trail(poses, self.video, self.frame, anchor)
 
     @property
     def rows(self) -> Poses:
@@ -516,13 +524,10 @@ class Session(QObject):
     def watch_window(self, widget: QWidget) -> None:
         """Learn which window the viewer has from a widget in it, to ask before it closes."""
         window = widget.window()
-        if window is not None and window is not self._window and window is not widget:
-            self._window = window
+        if window is not None and window is not self.window and window is not widget:
+            self._window = weakref.ref(window)
             window.installEventFilter(self)
-            window.destroyed.connect(self._forget_window)
-
-    def _forget_window(self) -> None:
-        self._window = None
+            window.destroyed.connect(self.close)
 
     def add_close_check(self, check: Any) -> None:
         """Have a function asked before the window closes; False keeps it open."""
@@ -530,12 +535,21 @@ class Session(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Ask about unsaved work when the window is about to close."""
-        if watched is self._window and event is not None and event.type() == QEvent.Type.Close:
+        if watched is not self.window or event is None:
+            return False
+        if event.type() == QEvent.Type.Close:
             if not (self.may_close() and all(check() for check in self._close_checks)):
                 event.ignore()
                 return True
+            # napari may ask a question of its own now, and keep the window after all.
+            self._is_closing = True
+            self._stays_open.start(0)
+        elif event.type() == QEvent.Type.Hide and self._is_closing:
             self.close()
         return False
+
+    def _stay_open(self) -> None:
+        self._is_closing = False
 
     def close(self) -> None:
         """End the session: the document is closed without asking."""
@@ -548,6 +562,11 @@ class Session(QObject):
             self.document.close()
             self.document = None
         self._drop_array()
+        window = self.window
+        if window is not None:
+            window.removeEventFilter(self)
+        for key in [key for key, session in _SESSIONS.items() if session is self]:
+            del _SESSIONS[key]
 
 
 def _measure_animal(poses: Poses, sample: int = 200) -> float:
