@@ -158,7 +158,8 @@ def suggest_frames(marks: Marks, frames: ArrayLike, reasons: Sequence[str] = ())
         (video, frame), in the order to go through them.
     reasons : sequence of str, length S or 0
     """
-    return MarksEdit("Suggest frames", marks, Marks(frames, marks.negative_frames, tuple(reasons)))
+    after = Marks(_as_frames(frames), marks.negative_frames, tuple(reasons))
+    return MarksEdit("Suggest frames", marks, after)
 
 
 def mark_empty(marks: Marks, frames: ArrayLike, empty: bool = True) -> MarksEdit:

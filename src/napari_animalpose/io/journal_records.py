@@ -75,25 +75,21 @@ def write_record(file: IO[bytes], entries: Mapping[str, Any], arrays: Values | N
     whole = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
     described = [[name, array.dtype.str, array.shape] for name, array in whole.items()]
     text = json.dumps({**entries, "arrays": described}, separators=(",", ":")).encode()
-    parts = [_TEXT.pack(len(text)) + text, *(_bytes_of(array) for array in whole.values())]
-    checksum = 0
+    parts = [memoryview(_TEXT.pack(len(text)) + text), *map(_bytes_of, whole.values())]
+    checksum, length = 0, sum(part.nbytes for part in parts)
     for part in parts:
         checksum = zlib.crc32(part, checksum)
-    length = sum(memoryview(part).nbytes for part in parts)
-    head = _RECORD.pack(length, checksum)
+    parts.insert(0, memoryview(_RECORD.pack(length, checksum)))
     if length < 2**20:
-        parts = [b"".join((head, *parts))]  # one call, so that it is there whole or not
-    else:
-        parts.insert(0, head)
-    for part in parts:
-        rest = memoryview(part)
+        parts = [memoryview(b"".join(parts))]  # one call, so that it is there whole or not
+    for rest in parts:
         while rest:  # an unbuffered file may take a piece
             rest = rest[file.write(rest) :]
     return _RECORD.size + length
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return memoryview(array.reshape(-1).view(np.uint8))  # type: ignore[arg-type]  # numpy 2 has buffers
 
 
 def read_records(file: IO[bytes]) -> Iterator[bytes]:

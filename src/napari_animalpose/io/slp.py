@@ -402,7 +402,9 @@ def _read_points(contents: SlpContents, rows: NDArray[np.intp]) -> dict[str, NDA
     for here, found in _iterate_points(contents, rows):
         columns["xy"][here] = _xy_of(found)
         columns["visibility"][here] = visibility_of(found)
-        columns["point_score"][here] = found["score"] if "score" in found.dtype.names else np.nan
+        columns["point_score"][here] = (
+            found["score"] if "score" in (found.dtype.names or ()) else np.nan
+        )
     return columns
 
 

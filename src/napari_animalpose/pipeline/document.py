@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_animalpose.data.edit_kinds import Edit, FrameEdit, TableEdit
+from napari_animalpose.data.edit_kinds import Edit, TableEdit
 from napari_animalpose.data.edit_sequence import EditSequence
 from napari_animalpose.data.edits import delete_instances
 from napari_animalpose.data.history import Change, History
@@ -19,13 +19,13 @@ from napari_animalpose.data.mark_edits import Marks, MarksEdit, mark_empty, sugg
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
-from napari_animalpose.data.store import pack
 from napari_animalpose.data.video import Video
 from napari_animalpose.errors import AnimalPoseError, DataError, OutputError
 from napari_animalpose.io.journal import Journal, Recovery, fingerprint, is_same_file
 from napari_animalpose.io.labels import write_labels
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.io.video_edits import VideosEdit, describe_video, video_from_description
+from napari_animalpose.pipeline.false_marks import end_false_marks
 from napari_animalpose.pipeline.files import read
 
 __all__ = ["Document"]
@@ -259,7 +259,7 @@ class Document:
         OutputError
             If the journal cannot be written; the edit is done all the same.
         """
-        edit = self._without_contradiction(edit)
+        edit = end_false_marks(edit, self.marks, self.poses)
         self._change(edit, False, lambda: self.history.do(edit))
 
     def undo(self) -> str:
@@ -299,19 +299,6 @@ class Document:
         finally:
             for listener in tuple(self.on_change):
                 listener(change)
-
-    def _without_contradiction(self, edit: Edit) -> Edit:
-        """Return the edit together with the end of every mark as empty that it makes false."""
-        parts = _flatten(edit)
-        marks = next(
-            (part.after for part in reversed(parts) if isinstance(part, MarksEdit)), self.marks
-        )
-        if not len(marks.negative_frames):
-            return edit
-        wrong = marks.negative_frames[_have_labels(marks.negative_frames, parts, self.poses)]
-        if not len(wrong):
-            return edit
-        return EditSequence(edit.label, (edit, mark_empty(marks, wrong, empty=False)))
 
     # -------------------------------------------------------------- edits around the table
     def mark_empty(self, frames: ArrayLike, empty: bool = True) -> Edit:
@@ -468,32 +455,3 @@ def _open_videos(paths: Sequence[FilePath]) -> tuple[Video, ...]:
     for video in videos:
         len(video)  # opens it: a damaged file is refused here and not frames later
     return videos
-
-
-def _flatten(edit: Edit) -> list[Edit]:
-    """Return the edits that are done one after the other."""
-    if not isinstance(edit, EditSequence):
-        return [edit]
-    return [part for inner in edit.edits for part in _flatten(inner)]
-
-
-def _have_labels(
-    frames: NDArray[np.int32], parts: Sequence[Edit], poses: Poses
-) -> NDArray[np.bool_]:
-    """Return which of some frames, (F, 2) sorted, will have labels after some edits, (F,)."""
-    keys = pack(frames[:, 0], frames[:, 1])
-    labelled = np.zeros(len(frames), bool)
-    if any(isinstance(part, MarksEdit) for part in parts):  # else the marks are true now
-        labelled = np.isin(keys, _label_keys(poses.take_frames(frames)))
-    for part in parts:
-        if isinstance(part, FrameEdit):
-            changed = np.isin(keys, pack(part.frames[:, 0], part.frames[:, 1]))
-            labelled[changed] = np.isin(keys[changed], _label_keys(part.after))
-        elif isinstance(part, TableEdit):
-            labelled = np.isin(keys, _label_keys(part.after))
-    return labelled
-
-
-def _label_keys(poses: Poses) -> NDArray[np.int64]:
-    labels = poses.is_label
-    return pack(poses.video[labels], poses.frame[labels])
