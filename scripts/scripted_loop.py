@@ -129,7 +129,6 @@ class Loop:
             },
         }
 
-
     def predict(self, name: str, run: Path) -> float:
         """Predict on the suggested frames from the dock; return seconds."""
         from napari_animalpose._widgets._predictions import get_predictions

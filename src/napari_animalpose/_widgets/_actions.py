@@ -16,7 +16,12 @@ from napari.utils.action_manager import action_manager
 
 from napari_animalpose._widgets._labelling import get_labelling
 from napari_animalpose._widgets._overviews import get_overviews
-from napari_animalpose._widgets._session import Session, find_session, get_session
+from napari_animalpose._widgets._session import (
+    NOTHING_OPEN,
+    Session,
+    find_session,
+    get_session,
+)
 from napari_animalpose._widgets._settings import PLUGIN
 from napari_animalpose.data.overview import FrameKind
 
@@ -171,8 +176,12 @@ LAYER_KEYS = {"Control-C": "copy", "Control-V": "paste"}
 
 
 def run_action(name: str, session: Session) -> None:
-    """Carry out an action by name."""
-    ACTIONS[name].run(session)
+    """Carry out an action by name; of those on animals only where a project is open."""
+    action = ACTIONS[name]
+    if action.on_points and session.document is None:
+        session.show_error(NOTHING_OPEN)
+    else:
+        action.run(session)
 
 
 def equip(session: Session) -> None:

@@ -199,9 +199,9 @@ def _draw_map(inspection: Inspection, stack: MapStack, channel: str) -> Picture:
 
 def _channel_colors(inspection: Inspection, stack: MapStack) -> Colors:
     if stack.name == "confmaps":
-        return np.asarray(node_colors(inspection.skeleton), np.float32) / 255
+        return (node_colors(inspection.skeleton) / 255).astype(np.float32)
     if stack.name == "classmaps":
-        return np.asarray(qualitative_colors(len(stack.channels)), np.float32) / 255
+        return (qualitative_colors(len(stack.channels)) / 255).astype(np.float32)
     return np.ones((len(stack.channels), 3), np.float32)
 
 

@@ -85,7 +85,7 @@ class InspectTables(QWidget):
             current = self.tables[kind].current
             place = -1
             if not is_other and 0 <= current < len(before):  # stay on the same line
-                place = next(iter(np.flatnonzero(rows == before[current])), -1)
+                place = next(iter(np.flatnonzero(rows == before[current]).tolist()), -1)
             self._rows[kind] = rows
             self.tables[kind].set_records(records, int(place))
             count = f" ({len(rows)})" if inspection is not None else ""

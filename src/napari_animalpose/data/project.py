@@ -249,7 +249,7 @@ def _merge_skeletons(skeletons: Sequence[Skeleton], nodes: str) -> Skeleton:
 def _move_poses(poses: Poses, skeleton: Skeleton, number: NDArray[np.int32]) -> Poses:
     """Return the table with the nodes of `skeleton` and the videos renumbered."""
     target = np.array([skeleton.index(node) for node in poses.skeleton.nodes], np.intp)
-    columns = dict(poses.columns)
+    columns: dict[str, Any] = dict(poses.columns)
     columns["video"] = number[poses.video] if len(poses) else poses.video
     for name, missing in (("xy", np.nan), ("visibility", 0), ("point_score", np.nan)):
         old = columns[name]
