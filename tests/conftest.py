@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -12,6 +13,10 @@ from hypothesis import HealthCheck, settings
 
 # `strategies` and `job_functions` are imported by tests, the latter by child processes too.
 sys.path.insert(0, str(Path(__file__).parent))
+
+# Journals of tests are not those of the person at the keyboard; child processes inherit this.
+_journals = TemporaryDirectory(prefix="animalpose-journals-")
+os.environ["ANIMALPOSE_JOURNALS"] = _journals.name
 
 settings.register_profile(
     "default",
