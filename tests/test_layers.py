@@ -132,6 +132,9 @@ def test_edges_have_the_colour_of_their_animal_where_points_have(rows: Poses) ->
 )
 def test_rows_of_points(shown: FrameLayers, points: list, found: list) -> None:
     assert shown.find_rows(points).tolist() == found
+    assert [point for point in points if shown.has(*point)] == [
+        tuple(address) for address in shown.address[found].tolist()
+    ]
 
 
 @pytest.mark.parametrize("skeleton", [Skeleton(()), Skeleton(("a",)), ABC])

@@ -190,6 +190,11 @@ class FrameLayers:
         return np.concatenate([rgb, alpha[:, None]], axis=1)
 
     # --------------------------------------------------------------------------- addressing
+    def has(self, position: int, node: int) -> bool:
+        """Whether there is such a point."""
+        n_instances, n_nodes = self.row_of.shape
+        return position < n_instances and node < n_nodes and bool(self.row_of[position, node] >= 0)
+
     def find_rows(self, points: ArrayLike) -> NDArray[np.intp]:
         """Return the rows in `yx` of points (position, node), (M, 2), that are there."""
         wanted = np.asarray(points, np.intp).reshape(-1, 2)

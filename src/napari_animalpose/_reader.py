@@ -40,8 +40,14 @@ def _is_ours(path: Path) -> bool:
     return True
 
 
-def open_in_viewer(path: str | Sequence[str]) -> list[LayerData]:
+def open_in_viewer(path: str | Sequence[str], *, as_example: bool = False) -> list[LayerData]:
     """Open a project in the present viewer; its layers are the session's own.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+    as_example : bool
+        Whether saving asks for a name.
 
     Returns
     -------
@@ -57,7 +63,10 @@ def open_in_viewer(path: str | Sequence[str]) -> list[LayerData]:
     viewer = napari.current_viewer() or napari.Viewer()
     paths = [path] if isinstance(path, str) else list(path)
     session = get_session(viewer)
-    opened = session.open(paths[0]) if len(paths) == 1 else session.open_new(paths)
+    if len(paths) == 1:
+        opened = session.open(paths[0], as_example=as_example)
+    else:
+        opened = session.open_new(paths)
     if opened:
         session.show_docks()
     return [(None,)]

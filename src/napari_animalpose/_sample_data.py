@@ -10,7 +10,7 @@ __all__ = ["open_labelled", "open_video"]
 
 def open_labelled() -> list[LayerData]:
     """Open the sample with ten labelled frames."""
-    return open_in_viewer(str(make_sample_files() / LABELS))
+    return open_in_viewer(str(make_sample_files() / LABELS), as_example=True)
 
 
 def open_video() -> list[LayerData]:

@@ -48,5 +48,5 @@ def write_instances(path: str, data: Any, attributes: dict[str, Any]) -> list[st
             "Save it as CSV, or open a project in the dock Label first."
         )
     written = session.document.save(Path(path))
-    session.state_changed.emit()
+    session.tell_saved(written)
     return [str(written)]

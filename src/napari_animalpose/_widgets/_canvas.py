@@ -157,6 +157,10 @@ class Canvas(QObject):
             self._trail_span = None
         self._viewer.layers.selection.active = self.points
 
+    def begin_anew(self) -> None:
+        """Show another table from now on: its frames are none that were shown before."""
+        self._where, self._trail_span = (-1, -1), None
+
     def close(self) -> None:
         """Remove the layers and stop listening."""
         with self._working():
@@ -197,15 +201,16 @@ class Canvas(QObject):
     def show_frame(self, rows: Poses, video: int, frame: int) -> None:
         """Fill points and edges with the instances of a frame.
 
-        What was selected stays selected where the frame is the same as before.
+        What was selected stays selected where the frame is the same as before and the point
+        still there.
         """
         same_frame = (video, frame) == self._where
         self.shown = FrameLayers(rows, self.style)
         self._where = (video, frame)
-        if not same_frame:
-            self._selected = []
+        before = self._selected
+        self._selected = [p for p in before if self.shown.has(*p)] if same_frame else []
         self._fill()
-        if not same_frame:
+        if not same_frame or before != self._selected:
             self.selection_changed.emit()
 
     def _fill(self, event: Any = None) -> None:

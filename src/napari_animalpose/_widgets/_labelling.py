@@ -185,6 +185,8 @@ class Labelling(QObject):
 
     def _on_document(self) -> None:
         self._clipboard = None
+        if self.is_placing:
+            self.place_points()
         self._begin_anew()
 
     def _on_edited(self, change: Any) -> None:

@@ -33,7 +33,9 @@ from napari_animalpose.pipeline.document import Document
 if TYPE_CHECKING:
     import napari
 
-__all__ = ["Session", "find_session", "get_session"]
+__all__ = ["NOTHING_OPEN", "Session", "find_session", "get_session"]
+
+NOTHING_OPEN = "Expected an open project; received none. Open a video or labels."
 
 Result = TypeVar("Result")
 
@@ -135,12 +137,17 @@ class Session(QObject):
         """The window of the viewer, once a dock of ours has been in it: parent of dialogs."""
         return None if self._window is None else self._window()
 
-    def open(self, path: str | Path, *, ask: bool = True) -> bool:
-        """Open labels, a video or a folder in place of what is open; return whether it is."""
+    def open(self, path: str | Path, *, ask: bool = True, as_example: bool = False) -> bool:
+        """Open labels, a video or a folder in place of what is open; return whether it is.
+
+        Saving an example asks for a name, so that the next one finds it as it was.
+        """
         if ask and not self.may_close():
             return False
         document = self.attempt(lambda: Document.open(path))
         if document is not None:
+            if as_example:
+                document.path = None
             self.set_document(document)
         return document is not None
 
@@ -182,6 +189,7 @@ class Session(QObject):
         self.marks_changed.emit()
 
     def _show_document(self, document: Document) -> None:
+        self.canvas.begin_anew()
         self.canvas.style = self._style()
         self.video = self.frame = 0
         video, frame = _first_to_show(document)
@@ -316,7 +324,7 @@ class Session(QObject):
 
     def _attempt(self, action: Any) -> bool:
         if self.document is None:
-            self.show_error("Expected an open project; received none. Open a video or labels.")
+            self.show_error(NOTHING_OPEN)
             return False
         try:
             action(self.document)
@@ -410,12 +418,15 @@ class Session(QObject):
             if path is None:
                 return False
         written = self.attempt(lambda: document.save(path))
-        if written is None:
-            return False
+        if written is not None:
+            self.tell_saved(written)
+        return written is not None
+
+    def tell_saved(self, path: Path) -> None:
+        """Say that the document was saved to a file."""
         self._update_title()
         self.state_changed.emit()
-        self.viewer.status = f"Saved {written}"
-        return True
+        self.viewer.status = f"Saved {path}"
 
     def save_as(self) -> bool:
         """Ask where to save, and save there from now on."""

@@ -74,7 +74,7 @@ class StartPage(QWidget):
 
     def open_sample(self) -> None:
         """Open the sample video with a few labels."""
-        self._session.open(make_sample_files() / LABELS)
+        self._session.open(make_sample_files() / LABELS, as_example=True)
 
     def dragEnterEvent(self, event: Any) -> None:
         """Take files."""
