@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_animalpose.errors import FileFormatError
-from napari_animalpose.io.labels import sniff_format
+from napari_animalpose.io.labels import is_label_file
 from napari_animalpose.io.video import is_video_path
 
 __all__ = ["get_reader"]
@@ -31,13 +30,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 
 
 def _is_ours(path: Path) -> bool:
-    if is_video_path(path):
-        return True
-    try:
-        sniff_format(path)
-    except (FileFormatError, OSError):
-        return False
-    return True
+    return is_video_path(path) or is_label_file(path)
 
 
 def open_in_viewer(path: str | Sequence[str], *, as_example: bool = False) -> list[LayerData]:
@@ -63,10 +56,7 @@ def open_in_viewer(path: str | Sequence[str], *, as_example: bool = False) -> li
     viewer = napari.current_viewer() or napari.Viewer()
     paths = [path] if isinstance(path, str) else list(path)
     session = get_session(viewer)
-    if len(paths) == 1:
-        opened = session.open(paths[0], as_example=as_example)
-    else:
-        opened = session.open_new(paths)
+    opened = session.open_dropped(paths, as_example=as_example)
     if opened:
         session.show_docks()
     return [(None,)]

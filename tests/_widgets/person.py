@@ -126,6 +126,9 @@ class Person:
     # --------------------------------------------------------------------------- keyboard
     def key(self, key: Any, keys: Any = NO_KEYS, *, times: int = 1) -> None:
         """Press a key while the picture has the focus."""
+        if not self.window.isActiveWindow():  # without it Qt has no shortcuts
+            self.window.activateWindow()
+            self.wait(0.1)
         self.canvas.setFocus()
         for _ in range(times):
             self.n_keys += 1

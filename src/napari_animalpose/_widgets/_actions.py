@@ -167,7 +167,7 @@ ACTIONS: dict[str, Action] = {
     "show_predict": Action("Show the dock Predict", SHOW, _dock("predict")),
     "show_inspect": Action("Show the dock Inspect", SHOW, _dock("inspect")),
     "show_evaluate": Action("Show the dock Evaluate", SHOW, _dock("evaluate")),
-    "show_keys": Action("Show all keys", SHOW, _show_help, ("Shift-/",)),
+    "show_keys": Action("Show all keys", SHOW, _show_help, ("/",)),
 }  # fmt: skip
 
 # napari's own copy and paste of points fails across frames (0.9.2): on our layer they copy
@@ -202,7 +202,8 @@ def bind_keys() -> None:
         action_manager.register_action(
             identifier, _key_command(name), action.title, provider, repeatable=action.repeats
         )
-        for key in _stored_keys(identifier) or action.keys:
+        stored = _stored_keys(identifier)
+        for key in action.keys if stored is None else stored:
             action_manager.bind_shortcut(identifier, key)
 
 
@@ -227,7 +228,9 @@ def _key_command(name: str) -> Callable[[Any], None]:
     return command
 
 
-def _stored_keys(identifier: str) -> list[Any]:
+def _stored_keys(identifier: str) -> list[Any] | None:
+    """Return the keys that the person chose, maybe none at all; None where nobody chose."""
     from napari.settings import get_settings
 
-    return list(get_settings().shortcuts.shortcuts.get(identifier, []))
+    stored = get_settings().shortcuts.shortcuts.get(identifier)
+    return None if stored is None else list(stored)

@@ -28,10 +28,12 @@ from napari_animalpose.drawing.colors import UNTRACKED_COLOR, qualitative_colors
 if TYPE_CHECKING:
     import napari
 
-__all__ = ["Canvas", "PointsChange"]
+__all__ = ["NOTHING", "Canvas", "PointsChange"]
 
 _TRAIL_FRAMES = 240  # that the Tracks layer holds on either side of the present one
 _METADATA = "napari_animalpose"
+NOTHING = {_METADATA: {"role": "nothing"}}
+"""Metadata of a layer that is there for napari's sake, and is taken away at once."""
 
 
 class PointsChange:
@@ -102,7 +104,11 @@ class Canvas(QObject):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._send_changes)
+        self._tidy = QTimer(self)
+        self._tidy.setSingleShot(True)
+        self._tidy.timeout.connect(self._remove_nothing)
         self.double_click_handlers: list[Callable[[int, int], bool]] = []
+        viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
 
     # ------------------------------------------------------------------------- the layers
@@ -187,6 +193,16 @@ class Canvas(QObject):
                 if not self._busy:
                     self.shown = None
                     self.layers_lost.emit()
+
+    def _on_inserted(self, event: Any) -> None:
+        if event.value.metadata == NOTHING:
+            self._tidy.start(0)
+
+    def _remove_nothing(self) -> None:
+        for layer in [one for one in self._viewer.layers if one.metadata == NOTHING]:
+            self._viewer.layers.remove(layer)
+        if self.points is not None:
+            self._viewer.layers.selection.active = self.points
 
     @contextmanager
     def _working(self) -> Generator[None, None, None]:

@@ -124,7 +124,8 @@ def _sections() -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _keys_of(name: str) -> str:
     """Return the keys of an action as napari shows them, the person's own if there are any."""
-    bound = _shortcuts(name)
+    bound = ["?"] if name == "show_keys" else []  # `Session.watch_window` sees to it
+    bound += _shortcuts(name)
     bound += [key for key, target in LAYER_KEYS.items() if target == name]
     return ", ".join(_readable(key) for key in dict.fromkeys(bound))
 
@@ -133,13 +134,11 @@ def _shortcuts(name: str) -> list[str]:
     from napari.settings import get_settings
 
     stored = get_settings().shortcuts.shortcuts.get(f"{PLUGIN}:{name}")
-    return [str(key) for key in stored] if stored else list(ACTIONS[name].keys)
+    return list(ACTIONS[name].keys) if stored is None else [str(key) for key in stored]
 
 
 def _readable(key: str) -> str:
-    names = {"Control": "Ctrl", "Ctrl": "Ctrl", "Shift-/": "?"}
-    if key in names:
-        return names[key]
+    names = {"Control": "Ctrl"}
     parts = key.replace("+", "-").split("-") if len(key) > 1 else [key]
     if key.endswith("-") and len(key) > 1:
         parts = [*key[:-1].strip("-").split("-"), "-"]

@@ -5,6 +5,8 @@ Docks are views of it. It holds the viewer weakly and uses its public interface 
 
 from __future__ import annotations
 
+import math
+import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 from napari.utils.notifications import show_error, show_info
 from numpy.typing import NDArray
 from qtpy.QtCore import QEvent, QObject, QTimer, Signal  # type: ignore[attr-defined]
+from qtpy.QtGui import QKeySequence, QShortcut  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
 
 from napari_animalpose._layers import Style
@@ -28,6 +31,7 @@ from napari_animalpose.data.history import Change
 from napari_animalpose.data.poses import Poses, Visibility
 from napari_animalpose.drawing.colors import edge_colors, node_colors, qualitative_colors
 from napari_animalpose.errors import AnimalPoseError, VideoError
+from napari_animalpose.io.labels import is_label_file
 from napari_animalpose.pipeline.document import Document
 
 if TYPE_CHECKING:
@@ -36,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["NOTHING_OPEN", "Session", "find_session", "get_session"]
 
 NOTHING_OPEN = "Expected an open project; received none. Open a video or labels."
+
+_TOGETHER_S = 2.0  # between two videos that a person has dropped together
 
 Result = TypeVar("Result")
 
@@ -120,6 +126,7 @@ class Session(QObject):
         self._stays_open = QTimer(self)
         self._stays_open.setSingleShot(True)
         self._stays_open.timeout.connect(self._stay_open)
+        self._dropped: tuple[list[str | Path], float] = [], -math.inf  # videos, when
         viewer.dims.events.current_step.connect(self._on_step)
         self.canvas.selection_changed.connect(self.selection_changed)
         _settings.watch(self._on_settings)
@@ -160,6 +167,22 @@ class Session(QObject):
             self.set_document(document)
         return document is not None
 
+    def open_dropped(self, paths: Sequence[str | Path], *, as_example: bool = False) -> bool:
+        """Open what napari was given; return whether it is open.
+
+        napari hands over several files one by one: videos that come at once are one project.
+        """
+        if any(is_label_file(path) for path in paths):
+            return self.open(paths[0], as_example=as_example)
+        before, opened_at = self._dropped
+        together = list(paths)
+        if time.monotonic() - opened_at < _TOGETHER_S:
+            together = [*before, *paths]
+        opened = self.open_new(together) if len(together) > 1 else self.open(together[0])
+        if opened:
+            self._dropped = together, time.monotonic()
+        return opened
+
     def attempt(self, action: Callable[[], Result]) -> Result | None:
         """Return what a function returns; what the user did wrong is told, and then None."""
         try:
@@ -175,6 +198,7 @@ class Session(QObject):
             old.on_change.remove(self._on_change)
             old.close()
         self._range, self.findings = None, []
+        self._dropped = [], -math.inf
         if document is None:
             self._drop_array()
             self.canvas.close()
@@ -539,6 +563,15 @@ class Session(QObject):
             self._window = weakref.ref(window)
             window.installEventFilter(self)
             window.destroyed.connect(self.close)
+            # napari's keys have no question mark, which is on another key in each country.
+            self._help = QShortcut(window)
+            self._help.setKeys([QKeySequence("?"), QKeySequence("Shift+?")])
+            self._help.activated.connect(self._show_keys)
+
+    def _show_keys(self) -> None:
+        from napari_animalpose._widgets._actions import run_action
+
+        run_action("show_keys", self)
 
     def add_close_check(self, check: Any) -> None:
         """Have a function asked before the window closes; False keeps it open."""
@@ -576,6 +609,7 @@ class Session(QObject):
         window = self.window
         if window is not None:
             window.removeEventFilter(self)
+            self._help.setEnabled(False)
         for key in [key for key, session in _SESSIONS.items() if session is self]:
             del _SESSIONS[key]
 

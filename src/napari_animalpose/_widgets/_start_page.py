@@ -127,6 +127,8 @@ class StartPage(QWidget):
         document = self._session.attempt(lambda: Document.recover(recovery))
         if document is not None:
             self._session.set_document(document)
+            if document.recovery_note:
+                self._session.show_info(document.recovery_note)
 
     def _discard(self, recovery: Any) -> None:
         sure = self._session.dialogs.confirm(

@@ -27,6 +27,7 @@ from napari_animalpose._widgets._overviews import get_overviews
 from napari_animalpose._widgets._project_menu import ProjectMenu
 from napari_animalpose._widgets._session import get_session
 from napari_animalpose._widgets._start_page import StartPage
+from napari_animalpose.data.history import Change
 from napari_animalpose.data.overview import FrameKind
 from napari_animalpose.drawing.colors import COLORINGS
 
@@ -109,6 +110,7 @@ class _WorkPage(QWidget):
         self._video.activated.connect(lambda number: self.session.go_to(0, number))
         self.session.document_changed.connect(self._on_document)
         self.session.state_changed.connect(self._show_state)
+        self.session.edited.connect(self._on_edited)
         self.session.frame_changed.connect(self._on_frame)
         self.session.settings_changed.connect(self._show_settings)
         self.labelling.next_changed.connect(self._show_next)
@@ -198,6 +200,11 @@ class _WorkPage(QWidget):
         self._show_next()
         self._show_counts()
 
+    def _on_edited(self, change: Change) -> None:
+        if change.videos:
+            self._on_document()
+            self._on_frame(self.session.video, self.session.frame)
+
     def _on_frame(self, video: int, frame: int) -> None:
         if self._video.currentIndex() != video:
             self._video.setCurrentIndex(video)
@@ -205,9 +212,6 @@ class _WorkPage(QWidget):
     def _show_state(self) -> None:
         document = self.session.document
         if document is None:
-            return
-        if self._video.count() != len(document.videos):
-            self._on_document()
             return
         mark = " (unsaved)" if document.is_dirty else ""
         self._name.setText(f"<b>{document.name}</b>{mark}")

@@ -32,6 +32,7 @@ __all__ = [
     "FORMATS",
     "LabelFormat",
     "choose_format",
+    "is_label_file",
     "read_labels",
     "relink_videos",
     "sniff_format",
@@ -253,6 +254,15 @@ def sniff_format(path: FilePath) -> str:
     raise FileFormatError(
         f"Expected labels of {known}; received {str(path)!r}, a {what}. Choose another path.", path
     )
+
+
+def is_label_file(path: FilePath) -> bool:
+    """Whether a path is a label file or project folder of a known format."""
+    try:
+        sniff_format(path)
+    except (FileFormatError, OSError):
+        return False
+    return True
 
 
 def read_labels(path: FilePath, *, video_dirs: FilePath | Sequence[FilePath] = ()) -> Project:
