@@ -44,7 +44,7 @@ def make_inspection(
     animals = np.asarray(animals, np.float64)
     n = len(animals)
     height, width = (round(scale * side) for side in SIZE)
-    xy = scale_points(animals, scale)
+    xy = scale_points(animals if n else np.full((1, 3, 2), np.nan), scale)
     maps = confidence_maps(xy, height, width, stride, 1.5 * stride)
     pafs = part_affinity_fields(
         xy, SKELETON.edge_array, height, width, stride, max(6.0 * scale, 1.0 * stride)

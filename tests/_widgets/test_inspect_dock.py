@@ -288,6 +288,8 @@ def test_crops_have_their_list_and_choice(qtbot, looking, session, workers):
     assert looking.tables.tabs.tabText(2) == "Crops (3)"
     assert not looking.controls.boxes["fields"].isVisible()
     assert names(session).count("crops") == 1
+    looking.tables.tabs.setCurrentIndex(2)  # a list is written when it comes to the front
+    looking.tables.tabs.setCurrentIndex(2)
     table = looking.tables.tables["crops"]
     assert [record.cells[2] for record in table.records] == ["animal 1", "animal 2", "no points"]
     table.set_current(-1)

@@ -315,7 +315,7 @@ def draw_peaks(inspection: Inspection, choice: Choice) -> Marks:
     size = np.where(used, 1.0, 0.3 + 0.5 * level)
     size[node == PLACE] *= 1.5
     chosen = np.isin(rows, choice.chosen_peaks)
-    size[chosen] = 2.0
+    size[chosen] = 1.7
     is_ring = used | chosen
     face = color.copy()
     face[is_ring, 3] = 0.0  # the map below stays visible

@@ -73,7 +73,7 @@ class InspectControls(QWidget):
         self.stride = QSpinBox()
         self.stride.setRange(1, 16)
         self.stride.setValue(self.choice.stride_cells)
-        self.stride.setPrefix("every ")
+        self.stride.setPrefix("by ")
         self.stride.setToolTip(
             "<qt>One arrow for each square of so many cells of the map: the strongest. Where "
             "that makes too many, there are fewer</qt>"
@@ -81,6 +81,8 @@ class InspectControls(QWidget):
         self.only_rejected = _check(
             "Only rejected", "List and draw only what became no part of an animal"
         )
+        self.threshold.setMinimumWidth(94)
+        self.stride.setMinimumWidth(74)
         self.crops = _Combo("Maps of the crops that became animals, or of one crop")
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -183,7 +185,7 @@ class _Combo(QComboBox):
         super().__init__()
         self.setToolTip(tip)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(8)
+        self.setMinimumContentsLength(5)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
     def fill(self, entries: list[tuple[str, Any]]) -> None:

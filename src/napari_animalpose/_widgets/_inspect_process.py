@@ -48,10 +48,13 @@ class Answer(NamedTuple):
     inspection : Inspection
     seconds : float
         From asking to having it here; 0 for a frame that was remembered.
+    was_loading : bool
+        Whether the model was not loaded yet when it was asked.
     """
 
     inspection: Inspection
     seconds: float
+    was_loading: bool = False
 
 
 class InspectProcess(QObject):
@@ -90,7 +93,7 @@ class InspectProcess(QObject):
         self.problem = ""
         self._state = "off"
         self._newest: jobs.Ticket | None = None
-        self._asked: dict[int, tuple[float, Any]] = {}  # by ticket: when, and its key
+        self._asked: dict[int, tuple[float, Any, bool]] = {}  # by ticket: when, key, loading
         self._known: OrderedDict[Any, Inspection] = OrderedDict()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._poll)
@@ -156,7 +159,7 @@ class InspectProcess(QObject):
             self.answered.emit(Answer(known, 0.0))
             return
         self._newest = worker.ask(request)
-        self._asked[self._newest.number] = perf_counter(), key
+        self._asked[self._newest.number] = perf_counter(), key, not worker.is_ready
         self._timer.setInterval(BUSY_MS)
         self._tell()
 
@@ -183,7 +186,7 @@ class InspectProcess(QObject):
 
     def _finish(self, ticket: jobs.Ticket) -> None:
         """Keep an answer, and pass it on if it is to the newest request."""
-        began, key = self._asked.pop(ticket.number, (perf_counter(), None))
+        began, key, was_loading = self._asked.pop(ticket.number)
         is_newest = ticket is self._newest
         if is_newest:
             self._newest = None
@@ -194,7 +197,7 @@ class InspectProcess(QObject):
                     while len(self._known) > REMEMBERED:
                         self._known.popitem(last=False)
                 if is_newest:
-                    self.answered.emit(Answer(value, perf_counter() - began))
+                    self.answered.emit(Answer(value, perf_counter() - began, was_loading))
             case jobs.Failed(message) if is_newest and self._is_alive:
                 self.failed.emit(message)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QLabel, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
-from napari_animalpose._widgets._inspect_arrays import Choice, list_edges, peaks_of_nodes
+from napari_animalpose._widgets._inspect_arrays import Choice, peaks_of_nodes
 from napari_animalpose._widgets._record_table import Record, RecordTable
 from napari_animalpose.nn.inspection import PLACE, CropVerdict, Inspection, Verdict
 from napari_animalpose.nn.inspection_views import explain_connection, explain_crop
@@ -26,7 +26,8 @@ class _Kind(NamedTuple):
     title: str
     columns: tuple[str, ...]
     tip: str
-    list_rows: Callable[[Inspection, Choice], tuple[NDArray[np.intp], list[Record]]]
+    list_rows: Callable[[Inspection, Choice], NDArray[np.intp]]
+    describe: Callable[[Inspection, int], Record]
     explain: Callable[[Inspection, int], str]
 
 
@@ -53,6 +54,8 @@ class InspectTables(QWidget):
         self._rows: dict[str, NDArray[np.intp]] = {}
         self._inspection: Inspection | None = None
         self._choice = Choice()
+        self._behind: set[str] = set()  # lists that are to be written
+        self._places = dict.fromkeys(_KINDS, -1)  # what is chosen in them then
         for kind, each in _KINDS.items():
             table = RecordTable(each.columns)
             table.chosen.connect(lambda row, kind=kind: self._on_chosen(kind, row))
@@ -65,6 +68,7 @@ class InspectTables(QWidget):
         column.setSpacing(3)
         column.addWidget(self.tabs, 1)
         column.addWidget(self.text)
+        self.tabs.currentChanged.connect(self._write)
 
     def set_pipeline(self, joins: bool, crops: bool) -> None:
         """Show the lists that a pipeline has; that of peaks is always there."""
@@ -72,26 +76,48 @@ class InspectTables(QWidget):
             self.tabs.setTabVisible(number, is_there)
 
     def show(self, inspection: Inspection | None, choice: Choice) -> None:  # type: ignore[override]
-        """List what is in an inspection; None empties the lists."""
+        """List what is in an inspection; None empties the lists.
+
+        The lists that are not in front are written when they come to the front.
+        """
         is_other = inspection is not self._inspection
         self._inspection, self._choice = inspection, choice
         if inspection is not None:
             self.set_pipeline(inspection.connections is not None, inspection.crops is not None)
-        for number, (kind, each) in enumerate(_KINDS.items()):
-            rows, records = np.zeros(0, np.intp), list[Record]()
-            if inspection is not None and self.tabs.isTabVisible(number):
-                rows, records = each.list_rows(inspection, choice)
-            before = self._rows[kind]
-            current = self.tables[kind].current
-            place = -1
-            if not is_other and 0 <= current < len(before):  # stay on the same line
-                place = next(iter(np.flatnonzero(rows == before[current]).tolist()), -1)
-            self._rows[kind] = rows
-            self.tables[kind].set_records(records, int(place))
-            count = f" ({len(rows)})" if inspection is not None else ""
-            self.tabs.setTabText(number, f"{each.title}{count}")
+        chosen = dict.fromkeys(_KINDS, -1)
         if is_other:
             self.text.setText(HINT)
+        else:
+            chosen = {kind: self._chosen_row(kind) for kind in _KINDS}
+        self._behind = set(_KINDS)
+        for number, (kind, each) in enumerate(_KINDS.items()):
+            rows = np.zeros(0, np.intp)
+            if inspection is not None and self.tabs.isTabVisible(number):
+                rows = each.list_rows(inspection, choice)
+            place = np.flatnonzero(rows == chosen[kind])
+            self._places[kind] = int(place[0]) if len(place) else -1
+            self._rows[kind] = rows
+            count = f" ({len(rows)})" if inspection is not None else ""
+            self.tabs.setTabText(number, f"{each.title}{count}")
+        self._write()
+
+    def _chosen_row(self, kind: str) -> int:
+        """Return the row of the inspection that is chosen in a list; -1 for none."""
+        place = self._places[kind] if kind in self._behind else self.tables[kind].current
+        rows = self._rows[kind]
+        return int(rows[place]) if 0 <= place < len(rows) else -1
+
+    def _write(self) -> None:
+        """Write the list in front, if it is not written yet."""
+        kind = list(_KINDS)[self.tabs.currentIndex()]
+        if kind not in self._behind:
+            return
+        self._behind.discard(kind)
+        records = []
+        if self._inspection is not None:
+            describe = _KINDS[kind].describe
+            records = [describe(self._inspection, row) for row in self._rows[kind].tolist()]
+        self.tables[kind].set_records(records, self._places[kind])
 
     def _on_chosen(self, kind: str, row: int) -> None:
         if self._inspection is None or not 0 <= row < len(self._rows[kind]):
@@ -102,9 +128,7 @@ class InspectTables(QWidget):
 
 
 # ------------------------------------------------------------------------------- the lists
-def _list_connections(
-    inspection: Inspection, choice: Choice
-) -> tuple[NDArray[np.intp], list[Record]]:
+def _list_connections(inspection: Inspection, choice: Choice) -> NDArray[np.intp]:
     pairs = inspection.connections
     assert pairs is not None
     wanted = np.ones(len(pairs), bool)
@@ -113,65 +137,63 @@ def _list_connections(
     if choice.only_rejected:
         wanted &= pairs.verdict != Verdict.JOINED
     rows = np.flatnonzero(wanted)
-    rows = rows[np.lexsort((-pairs.score[rows], pairs.edge[rows]))]
-    edges, xy = list_edges(inspection), inspection.peaks.xy
-    records = [
-        Record(
-            (
-                edges[pairs.edge[row]],
-                f"{pairs.score[row]:.2f}",
-                _say_connection(inspection, row),
-                _say_place(xy[pairs.source[row]]),
-                _say_place(xy[pairs.destination[row]]),
-            ),
-            is_done=bool(pairs.verdict[row] == Verdict.JOINED),
-        )
-        for row in rows.tolist()
-    ]
-    return rows, records
+    groups = np.zeros(len(rows)) if choice.only_rejected else pairs.edge[rows]
+    return rows[np.lexsort((-pairs.score[rows], groups))]  # of the rejected, near misses first
 
 
-def _list_peaks(inspection: Inspection, choice: Choice) -> tuple[NDArray[np.intp], list[Record]]:
+def _describe_connection(inspection: Inspection, row: int) -> Record:
+    pairs, xy = inspection.connections, inspection.peaks.xy
+    assert pairs is not None
+    nodes = inspection.skeleton.nodes
+    source, destination = inspection.skeleton.edge_array[pairs.edge[row]]
+    cells = (
+        f"{nodes[source]} → {nodes[destination]}",
+        f"{pairs.score[row]:.2f}",
+        _say_connection(inspection, row),
+        _say_place(xy[pairs.source[row]]),
+        _say_place(xy[pairs.destination[row]]),
+    )
+    return Record(cells, is_done=bool(pairs.verdict[row] == Verdict.JOINED))
+
+
+def _list_peaks(inspection: Inspection, choice: Choice) -> NDArray[np.intp]:
     peaks = inspection.peaks
     wanted = peaks_of_nodes(inspection, choice)
     if choice.only_rejected:
         wanted &= peaks.instance < 0
     rows = np.flatnonzero(wanted)
-    rows = rows[np.lexsort((-peaks.score[rows], peaks.node[rows]))]
-    records = [
-        Record(
-            (
-                _name_peak(inspection, row),
-                f"{peaks.score[row]:.2f}",
-                _say_peak(inspection, row),
-                _say_place(peaks.xy[row]),
-            ),
-            is_done=bool(peaks.instance[row] >= 0),
-        )
-        for row in rows.tolist()
-    ]
-    return rows, records
+    groups = np.zeros(len(rows)) if choice.only_rejected else peaks.node[rows]
+    return rows[np.lexsort((-peaks.score[rows], groups))]
 
 
-def _list_crops(inspection: Inspection, choice: Choice) -> tuple[NDArray[np.intp], list[Record]]:
+def _describe_peak(inspection: Inspection, row: int) -> Record:
+    peaks = inspection.peaks
+    cells = (
+        _name_peak(inspection, row),
+        f"{peaks.score[row]:.2f}",
+        _say_peak(inspection, row),
+        _say_place(peaks.xy[row]),
+    )
+    return Record(cells, is_done=bool(peaks.instance[row] >= 0))
+
+
+def _list_crops(inspection: Inspection, choice: Choice) -> NDArray[np.intp]:
     crops = inspection.crops
     assert crops is not None
     rows = np.arange(len(crops), dtype=np.intp)
-    if choice.only_rejected:
-        rows = rows[crops.verdict != CropVerdict.KEPT]
-    records = [
-        Record(
-            (
-                str(row + 1),
-                f"{crops.score[row]:.2f}",
-                _say_crop(inspection, row),
-                _say_place(crops.centre[row]),
-            ),
-            is_done=bool(crops.verdict[row] == CropVerdict.KEPT),
-        )
-        for row in rows.tolist()
-    ]
-    return rows, records
+    return rows[crops.verdict != CropVerdict.KEPT] if choice.only_rejected else rows
+
+
+def _describe_crop(inspection: Inspection, row: int) -> Record:
+    crops = inspection.crops
+    assert crops is not None
+    cells = (
+        str(row + 1),
+        f"{crops.score[row]:.2f}",
+        _say_crop(inspection, row),
+        _say_place(crops.centre[row]),
+    )
+    return Record(cells, is_done=bool(crops.verdict[row] == CropVerdict.KEPT))
 
 
 # ----------------------------------------------------------------------------------- words
@@ -245,6 +267,7 @@ _KINDS = {
         ("Edge", "Score", "Outcome", "From (x, y)", "To (x, y)"),
         "Every pair of peaks that could be an edge, with the mean of the field along the line",
         _list_connections,
+        _describe_connection,
         explain_connection,
     ),
     "peaks": _Kind(
@@ -252,6 +275,7 @@ _KINDS = {
         ("Node", "Height", "Outcome", "At (x, y)"),
         "Every maximum of the confidence maps, also those too faint to be a point",
         _list_peaks,
+        _describe_peak,
         _explain_peak,
     ),
     "crops": _Kind(
@@ -259,6 +283,7 @@ _KINDS = {
         ("Crop", "Score", "Outcome", "Centre (x, y)"),
         "The windows in which the second network looked for points",
         _list_crops,
+        _describe_crop,
         explain_crop,
     ),
 }

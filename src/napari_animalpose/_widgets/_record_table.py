@@ -127,6 +127,8 @@ class RecordTable(QTableView):
         keep = self.current if current is None else current
         if [record.cells for record in records] == [record.cells for record in self.records]:
             self._model.records = records
+            if not records:
+                return
             corner = self._model.index(len(records) - 1, 0)
             self._model.dataChanged.emit(self._model.index(0, 0), corner)
             if current is None or keep == self.current:

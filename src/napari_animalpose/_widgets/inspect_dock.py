@@ -97,8 +97,9 @@ class InspectDock(QWidget):
         lower = QVBoxLayout(self.result)
         lower.setContentsMargins(0, 0, 0, 0)
         lower.setSpacing(4)
-        for widget in (self.tables, self.found, self.take):
-            lower.addWidget(widget, int(widget is self.tables))
+        lower.addWidget(self.tables, 1)
+        lower.addWidget(self.found)
+        lower.addWidget(self.take)
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(6, 6, 6, 4)
@@ -118,7 +119,7 @@ class InspectDock(QWidget):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.area)
-        self.setMinimumWidth(300)
+        self.setMinimumWidth(320)
 
     def _connect(self) -> None:
         session = self.session
@@ -330,6 +331,8 @@ class InspectDock(QWidget):
     def _show_time(self, answer: Answer) -> None:
         seen = answer.inspection
         took = f"{answer.seconds:.2f} s" if answer.seconds else "remembered"
+        if answer.was_loading:
+            took = f"{answer.seconds:.0f} s with loading"
         self.status.setText(f"Frame {seen.frame}: {took}")
         parts = "".join(f"<br>{name}: {1000 * s:.0f} ms" for name, s in seen.seconds.items())
         self.status.setToolTip(f"<qt>Time in the process of the model:{parts}</qt>")
