@@ -145,7 +145,7 @@ def main() -> None:
         dock = InspectDock(viewer)
         viewer.window.add_dock_widget(dock)
         # A network of so few steps is sure of nothing: have it look at faint peaks, too.
-        dock.thresholds.setValue(dock.thresholds.value().replace(peak_threshold=0.1))
+        dock.thresholds.setValue(dock.thresholds.value().replace(peak_threshold=0.15))
         dock.model.use(run)
         dock.controls.boxes["fields"].setChecked(True)
         dock.controls.threshold.setValue(0.05)

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Layer, Vectors
+from napari.layers import Image, Layer
 from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
@@ -22,6 +22,7 @@ from napari_animalpose._widgets._inspect_arrays import (
     draw_peaks,
 )
 from napari_animalpose._widgets._points_layer import Points
+from napari_animalpose._widgets._vectors_layer import Vectors
 from napari_animalpose.nn.inspection import Inspection
 
 if TYPE_CHECKING:
