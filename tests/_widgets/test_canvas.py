@@ -40,6 +40,7 @@ def expected_ends(session) -> np.ndarray:
 
 
 def assert_layers_show_the_table(session) -> None:
+    session.canvas.finish()  # what waits until nobody steps
     rows, points = session.rows, session.canvas.points
     there = rows.visibility != Visibility.MISSING
     np.testing.assert_allclose(np.asarray(points.data)[:, ::-1], rows.xy[there], atol=1e-3)
@@ -63,10 +64,12 @@ def test_layers_follow_frames_with_more_fewer_and_no_points(project, order):
 def test_labels_and_predictions_are_told_apart(project):
     points = project.session.canvas.points
     project.session.go_to(10)
+    project.person.wait(0.3)
     assert {str(symbol) for symbol in points.symbol} == {"disc"}
     large = float(points.size[0])
     assert set(points.features["origin"]) == {"label"}
     project.session.go_to(11)
+    project.person.wait(0.3)
     assert {str(symbol) for symbol in points.symbol} == {"x"}
     assert float(points.size[0]) < large
     assert set(points.features["origin"]) == {"prediction"}
@@ -87,6 +90,19 @@ def test_points_taken_away_leave_the_others_their_looks(project):
     session.undo()
     assert len(session.canvas.skeleton.data) == 8
     assert_layers_show_the_table(session)
+
+
+def test_features_and_thumbnails_wait_until_nobody_steps(project):
+    session, points = project.session, project.session.canvas.points
+    project.person.wait(0.3)
+    thumbnails = []
+    points.events.thumbnail.connect(lambda event: thumbnails.append(session.frame))
+    for frame in range(11, 20):
+        session.go_to(frame)
+        assert len(points.features) == len(points.data) == 10
+    project.person.wait(0.4)
+    assert thumbnails == [19]
+    assert set(points.features["origin"]) == {"prediction"}
 
 
 @pytest.mark.parametrize("role", ["points", "skeleton"])

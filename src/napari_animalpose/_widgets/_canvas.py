@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["NOTHING", "Canvas", "PointsChange"]
 
 _TRAIL_FRAMES = 240  # that the Tracks layer holds on either side of the present one
+_LATE_MS = 150  # after the last step; features and thumbnails take as long as all the rest
 _METADATA = "napari_animalpose"
 NOTHING = {_METADATA: {"role": "nothing"}}
 """Metadata of a layer that is there for napari's sake, and is taken away at once."""
@@ -104,6 +105,9 @@ class Canvas(QObject):
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.timeout.connect(self._send_changes)
+        self._late = QTimer(self)
+        self._late.setSingleShot(True)
+        self._late.timeout.connect(self.finish)
         self._tidy = QTimer(self)
         self._tidy.setSingleShot(True)
         self._tidy.timeout.connect(self._remove_nothing)
@@ -223,11 +227,25 @@ class Canvas(QObject):
         same_frame = (video, frame) == self._where
         self.shown = FrameLayers(rows, self.style)
         self._where = (video, frame)
+        self._late.start(_LATE_MS)
         before = self._selected
         self._selected = [p for p in before if self.shown.has(*p)] if same_frame else []
         self._fill()
-        if not same_frame or before != self._selected:
+        if same_frame:
+            self.finish()
+        if before != self._selected:
             self.selection_changed.emit()
+
+    def finish(self) -> None:
+        """Fill in what nobody sees while frames rush by: features and thumbnails."""
+        self._late.stop()
+        filled = self._filled.get("points")
+        with self._working():
+            if self.points is not None and filled is not None:
+                self.points.features = filled.features
+            for layer in (self.points, self.skeleton):
+                if layer is not None and layer.visible:
+                    layer.events.thumbnail()
 
     def _fill(self, event: Any = None) -> None:
         """Fill the layers that can be seen; the others when they can be seen again.
@@ -240,12 +258,14 @@ class Canvas(QObject):
             return
         with self._working():
             if self.points is not None and self.points.visible:
-                self._fill_points(self.points, shown, self._filled.get("points"))
-                self._filled["points"] = shown
-                self._select_rows(shown.find_rows(self._selected))
+                with self.points.events.thumbnail.blocker():  # they make the list paint itself
+                    self._fill_points(self.points, shown, self._filled.get("points"))
+                    self._filled["points"] = shown
+                    self._select_rows(shown.find_rows(self._selected))
             if self.skeleton is not None and self.skeleton.visible:
-                self._fill_edges(self.skeleton, shown, self._filled.get("skeleton"))
-                self._filled["skeleton"] = shown
+                with self.skeleton.events.thumbnail.blocker():
+                    self._fill_edges(self.skeleton, shown, self._filled.get("skeleton"))
+                    self._filled["skeleton"] = shown
 
     def _fill_points(self, layer: Points, new: FrameLayers, old: FrameLayers | None) -> None:
         # Without the event of the new data napari does not work out the extent of all
@@ -263,7 +283,6 @@ class Canvas(QObject):
             value = getattr(new, attribute)
             if len(value) and (old is None or not _are_same(getattr(old, attribute), value)):
                 setattr(layer, name, value)
-        layer.features = new.features
 
     def _fill_edges(self, layer: Vectors, new: FrameLayers, old: FrameLayers | None) -> None:
         with layer.events.data.blocker():
@@ -387,7 +406,10 @@ class Canvas(QObject):
         if self.shown is None or self.skeleton is None or self.points is None:
             return
         if len(self.points.data) == len(self.shown.yx):
-            with self.skeleton.events.data.blocker():
+            with (
+                self.skeleton.events.data.blocker(),
+                self.skeleton.events.thumbnail.blocker(),
+            ):
                 self.skeleton.data = self.shown.vectors(self.points.data)
 
     def _on_double_click(self, layer: Points, event: Any) -> None:

@@ -72,7 +72,7 @@ class Labelling(QObject):
         canvas.points_changed.connect(self._on_points)
         canvas.wheel_turned.connect(self._on_wheel)
         canvas.double_click_handlers.append(self._accept_at)
-        session.frame_changed.connect(self._begin_anew)
+        session.frame_changed.connect(self._on_frame)
         session.document_changed.connect(self._on_document)
         session.edited.connect(self._on_edited)
         self._on_document()
@@ -179,9 +179,13 @@ class Labelling(QObject):
             self._begin_anew()
         self.next_changed.emit()
 
-    def _begin_anew(self, *args: int) -> None:
+    def _begin_anew(self) -> None:
         self._active, self._skipped = None, set()
         self.next_changed.emit()
+
+    def _on_frame(self, video: int, frame: int) -> None:
+        if self._active is not None or self._skipped:
+            self._begin_anew()
 
     def _on_document(self) -> None:
         self._clipboard = None

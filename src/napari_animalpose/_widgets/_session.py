@@ -562,7 +562,7 @@ class Session(QObject):
         if window is not None and window is not self.window and window is not widget:
             self._window = weakref.ref(window)
             window.installEventFilter(self)
-            window.destroyed.connect(self.close)
+            window.destroyed.connect(self._on_window_gone)
             # napari's keys have no question mark, which is on another key in each country.
             self._help = QShortcut(window)
             self._help.setKeys([QKeySequence("?"), QKeySequence("Shift+?")])
@@ -594,6 +594,10 @@ class Session(QObject):
 
     def _stay_open(self) -> None:
         self._is_closing = False
+
+    def _on_window_gone(self) -> None:
+        self._window = None
+        self.close()
 
     def close(self) -> None:
         """End the session: the document is closed without asking."""
