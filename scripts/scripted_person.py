@@ -47,11 +47,10 @@ def label(video: Path, labels: Path, folder: Path) -> None:
     from napari_animalpose.pipeline import read
 
     truth = read(labels).poses
-    viewer, session, person = begin(folder)
+    _, session, person = begin(folder)
     person.wait(0.5)
     person.picture("start")
-    viewer.open(str(video), plugin="napari-animalpose")
-    person.wait(0.5)
+    drop_on_start_page(person, video)
     person.picture("video")
     define_skeleton(session, person, truth.skeleton)
     person.picture("skeleton")
@@ -69,9 +68,11 @@ def label(video: Path, labels: Path, folder: Path) -> None:
     person.key(Qt.Key.Key_3)  # select and move
     x, y = session.rows.xy[0, 0].tolist()
     person.drag((x, y), (x + 6, y - 5))
+    dragged = (session.rows.xy[0, 0] - [x, y]).round().tolist()
     person.picture("dragged")
     person.click(*session.rows.xy[1, 2].tolist())
     person.key(Qt.Key.Key_O)
+    occluded = int((session.rows.visibility == 1).sum())
     person.picture("occluded")
     person.key(Qt.Key.Key_G)
     person.key(Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
@@ -91,40 +92,91 @@ def label(video: Path, labels: Path, folder: Path) -> None:
     )
     person.picture("saved")
     is_saved = (folder / "flies.slp").exists() and not session.document.is_dirty
+    person.click(*session.rows.xy[0, 1].tolist())
+    person.key(Qt.Key.Key_G)
     person.key(Qt.Key.Key_BracketRight, times=3)  # turn the copy: not saved
     person.key(Qt.Key.Key_Question, Qt.KeyboardModifier.ShiftModifier)
     person.picture("keys")
     session.canvas.points.selected_data = set()
     report = {
-        "counted": counted, "pasted": pasted, "undone": undone, "redone": redone,
+        "counted": counted, "dragged": dragged, "occluded": occluded,
+        "pasted": pasted, "undone": undone, "redone": redone,
         "saved": is_saved, "dirty": session.document.is_dirty,
     }  # fmt: skip
+    report["skeleton"] = session.document.skeleton == truth.skeleton or [
+        len(truth.skeleton), len(truth.skeleton.edges), len(truth.skeleton.symmetries),
+    ] == [
+        len(session.document.skeleton), len(session.document.skeleton.edges),
+        len(session.document.skeleton.symmetries),
+    ]  # fmt: skip
     np.savez(folder / "before.npz", **session.document.poses.columns)
     (folder / "report.json").write_text(json.dumps(report))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def define_skeleton(session: Any, person: Any, skeleton: Any) -> None:
-    """Type the names of the nodes into the dock Skeleton; edges by clicks come from a file."""
-    from napari_animalpose.data import schema_edits
-    from napari_animalpose.data.edit_sequence import chain_edits
+def drop_on_start_page(person: Any, video: Path) -> None:
+    """Drag the video from a file manager onto the dock."""
+    from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+    from qtpy.QtGui import QDragEnterEvent, QDropEvent
+    from qtpy.QtWidgets import QApplication
 
-    session.open_dock("skeleton")
+    from napari_animalpose._widgets._start_page import StartPage
+
+    page = person.window.findChild(StartPage)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(video))])
+    details = (
+        Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )  # fmt: skip
+    QApplication.sendEvent(page, QDragEnterEvent(QPoint(9, 9), *details))
+    QApplication.sendEvent(page, QDropEvent(QPointF(9, 9), *details))
+    person.wait(0.5)
+
+
+def define_skeleton(session: Any, person: Any, skeleton: Any) -> None:
+    """Type the names of the nodes, click node to node for each edge, pair left and right."""
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+
+    from napari_animalpose._widgets._skeleton_view import SkeletonView
+
+    dock = session.open_dock("skeleton")
     person.wait(0.3)
-    builders = [
-        (lambda poses, name=name: schema_edits.add_node(poses, name)) for name in skeleton.nodes
-    ]
-    edges = [(skeleton.nodes[a], skeleton.nodes[b]) for a, b in skeleton.edges]
-    pairs = [(skeleton.nodes[a], skeleton.nodes[b]) for a, b in skeleton.symmetries]
-    builders.append(lambda poses: schema_edits.set_edges(poses, edges))
-    builders.append(lambda poses: schema_edits.set_symmetries(poses, pairs))
-    session.do(chain_edits(session.document.poses, "Skeleton", builders))
+    for name in skeleton.nodes:
+        QTest.keyClicks(dock.entry, name)
+        QTest.keyClick(dock.entry, Qt.Key.Key_Return)
+    person.wait(0.2)
+    view = dock.findChild(SkeletonView)
+
+    def click(node: int, keys: Any = Qt.KeyboardModifier.NoModifier) -> None:
+        QTest.mouseClick(view, Qt.MouseButton.LeftButton, keys, view.position_of(node))
+        person.wait(0.03)
+
+    for source, destination in skeleton.edges:
+        click(source)
+        click(destination)
+    for left, right in skeleton.symmetries:
+        click(left, Qt.KeyboardModifier.ControlModifier)
+        click(right, Qt.KeyboardModifier.ControlModifier)
+    person.wait(0.2)
 
 
 def go_to(person: Any, session: Any, frame: int) -> None:
-    """Go to a frame as a click on the timeline does."""
-    session.go_to(frame)
+    """Click on the timeline, and step to the very frame with the arrow keys."""
+    from qtpy.QtCore import QPoint, Qt
+    from qtpy.QtTest import QTest
+
+    from napari_animalpose._widgets._timeline_view import TimelineView
+
+    timeline = person.window.findChild(TimelineView)
+    spot = QPoint(round(timeline.view.x_of(frame + 0.5)), 40)
+    QTest.mouseClick(timeline, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, spot)
     person.wait(0.2)
+    while session.frame != frame:
+        way = Qt.Key.Key_Right if session.frame < frame else Qt.Key.Key_Left
+        person.key(way)
+        person.n_keys -= 1  # going there is not labelling
 
 
 def label_frame(person: Any, xy: Any, name: str) -> None:
@@ -136,7 +188,7 @@ def label_frame(person: Any, xy: Any, name: str) -> None:
         for node, (x, y) in enumerate(animal.tolist()):
             if np.isfinite(x):
                 if node == 5 and number == 0:
-                    person.move(x, y)
+                    person.rest_at(x, y)
                     person.picture(f"{name}_placing")
                 person.click(x, y)
             else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QMouseEvent, QWheelEvent
+from qtpy.QtGui import QCursor, QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QWidget
 
@@ -68,6 +68,11 @@ class Person:
         """Move the mouse to a point of the picture."""
         self._mouse(QEvent.Type.MouseMove, self.place(x, y), Qt.MouseButton.NoButton, buttons, keys)
         self.wait(0.03)
+
+    def rest_at(self, x: float, y: float) -> None:
+        """Move the pointer of the screen as well, for a picture with what follows it."""
+        QCursor.setPos(self.canvas.mapToGlobal(self.place(x, y)))
+        self.move(x, y)
 
     def click(self, x: float, y: float, keys: Any = NO_KEYS) -> None:
         """Click at a point of the picture."""
