@@ -1,7 +1,11 @@
 """Costs against their closed forms, and what SLEAP's similarity gets wrong."""
 
+import warnings
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from napari_animalpose.errors import ConfigError
 from napari_animalpose.tracking.costs import (
@@ -10,6 +14,7 @@ from napari_animalpose.tracking.costs import (
     Pairs,
     combine_costs,
     find_centroids,
+    square_shifts,
 )
 
 SQUARE = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
@@ -65,6 +70,23 @@ def test_a_part_in_its_place_is_less_like_an_animal_than_the_whole_of_it():
     whole = move(SQUARE, 2.0, 2.0)
     assert cost("oks", part, SQUARE) > cost("oks", whole, SQUARE)
     assert np.isfinite(cost("oks", part, SQUARE))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 6), st.floats(0.0, 1.0))
+def test_shifts_of_all_pairs_are_those_of_each(seed, n_seen, n_expected, missing):
+    rng = np.random.default_rng(seed)
+    seen, expected = (rng.normal(500, 200, (n, 4, 2)) for n in (n_seen, n_expected))
+    for xy in (seen, expected):
+        xy[rng.random(xy.shape[:2]) < missing] = np.nan
+    shifts = square_shifts(seen, expected)
+    for i, j in np.ndindex(shifts.shape):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # means of nothing
+            offset = np.nanmean(seen[i] - expected[j], axis=0)
+            if np.isnan(offset).any():  # no point in common
+                offset = np.nanmean(seen[i], axis=0) - np.nanmean(expected[j], axis=0)
+        np.testing.assert_allclose(shifts[i, j], (offset**2).sum(), rtol=1e-9, atol=1e-6)
 
 
 def test_without_a_shared_point_only_the_centroids_can_tell():

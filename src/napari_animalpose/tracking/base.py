@@ -284,9 +284,12 @@ class Tracker(ABC):
     ) -> None:
         """Start tracklets from instances that are nobody's and good enough."""
         score, config = instances.scores, self.config
-        n_points = np.count_nonzero(~np.isnan(xy[..., 0]), axis=1)
+        free = here[match[here] < 0]
+        if not free.size:
+            return
+        n_points = (~np.isnan(xy[..., 0])).sum(axis=1)
         good = (n_points >= min(config.min_points, self.n_nodes)) & ~(score < config.min_score)
-        new = here[(match[here] < 0) & (good | (instances.anchors >= 0))[here]]
+        new = free[(good | (instances.anchors >= 0))[free]]
         if not new.size:
             return
         # the surest first: where identities are few, they get them

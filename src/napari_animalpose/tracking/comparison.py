@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_animalpose.config import TrackConfig
-from napari_animalpose.tracking.costs import Pairs, combine_costs, find_centroids
+from napari_animalpose.tracking.costs import Pairs, combine_costs, square_shifts
 from napari_animalpose.tracking.motion import MotionScale
 from napari_animalpose.tracking.table import TrackTable
 
@@ -76,10 +76,8 @@ def compare_instances(
     """
     spread = motion.spread_px * candidates.growth
     reach = config.gate_spreads * spread
-    centre, expected = find_centroids(xy), find_centroids(candidates.xy)
-    apart = np.hypot(*(centre[:, None] - expected[None]).transpose(2, 0, 1))
-    # missing points move a centroid by less than a body length
-    instance, chosen = np.nonzero(apart <= reach[None] + motion.body_length_px)
+    shift2 = square_shifts(xy, candidates.xy)
+    instance, chosen = np.nonzero(shift2 <= reach**2)
     cost = np.full((len(xy), n_tracks), np.inf)
     surprise = np.full_like(cost, np.nan)
     track = candidates.track[chosen]
@@ -90,12 +88,12 @@ def compare_instances(
         spread_px=spread[chosen],
         seen_class=classes[instance] if known and classes is not None else None,
         expected_class=track_classes[track] if known and track_classes is not None else None,
+        known_shift2=shift2[instance, chosen],
     )
     growth = candidates.growth[chosen]
     limit = np.log1p(config.gate_spreads**2 / 2.0)
     values = combine_costs(pairs, config.costs)
-    values += np.clip(2.0 * np.log(growth), 0.0, limit / 2.0)
-    values[pairs.shift2 > reach[chosen] ** 2] = np.inf
+    values += np.minimum(np.maximum(2.0 * np.log(growth), 0.0), limit / 2.0)
     order = np.argsort(-values, kind="stable")  # the cheapest is written last
     cost[instance[order], track[order]] = values[order]
     surprise[instance[order], track[order]] = pairs.surprise[order]

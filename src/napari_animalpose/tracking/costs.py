@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from napari_animalpose.registry import Registry
 
-__all__ = ["COSTS", "Cost", "Pairs", "combine_costs", "find_centroids"]
+__all__ = ["COSTS", "Cost", "Pairs", "combine_costs", "find_centroids", "square_shifts"]
 
 Floats = NDArray[np.float64]
 LEAST_SHARE = 0.02  # of an overlap or of an agreement: what "none at all" counts as
@@ -38,6 +38,8 @@ class Pairs:
         expected: grows with the size of the animal and the frames out of sight.
     seen_class, expected_class : array of float64, shape (P, A), optional
         Class probabilities or any other vectors that tell animals apart; NaN = unknown.
+    known_shift2 : array of float64, shape (P,), optional
+        `shift2`, where it has been worked out already (`square_shifts`).
     """
 
     seen: Floats
@@ -45,6 +47,7 @@ class Pairs:
     spread_px: Floats
     seen_class: Floats | None = None
     expected_class: Floats | None = None
+    known_shift2: Floats | None = None
 
     @cached_property
     def offset(self) -> Floats:
@@ -59,7 +62,7 @@ class Pairs:
     @cached_property
     def n_shared(self) -> NDArray[np.intp]:
         """Number of points that both have, shape (P,)."""
-        return np.asarray(np.count_nonzero(self.shared, axis=1), np.intp)
+        return np.asarray(self.shared.sum(axis=1), np.intp)
 
     @cached_property
     def distance2(self) -> Floats:
@@ -70,17 +73,10 @@ class Pairs:
 
     @cached_property
     def shift2(self) -> Floats:
-        """Squared length of the mean offset in px^2, shape (P,).
-
-        Over the points that both have, so that a missing one does not move the centroid;
-        where they have none in common, between the centroids of what each has.
-        """
-        offset = np.where(self.shared[..., None], self.offset, 0.0)
-        mean = offset.sum(axis=1) / np.maximum(self.n_shared, 1)[:, None]
-        apart = self.n_shared == 0
-        if apart.any():
-            mean[apart] = find_centroids(self.seen[apart]) - find_centroids(self.expected[apart])
-        return np.asarray(mean[:, 0] ** 2 + mean[:, 1] ** 2)
+        """Squared length of the mean offset in px^2, shape (P,): see `square_shifts`."""
+        if self.known_shift2 is not None:
+            return self.known_shift2
+        return square_shifts(self.seen[:, None], self.expected[:, None])[:, 0, 0]
 
     @cached_property
     def ratio(self) -> Floats:
@@ -111,6 +107,45 @@ def find_centroids(xy: Floats) -> Floats:
     total = np.where(missing, 0.0, xy).sum(axis=-2)
     centroids: Floats = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
     return centroids
+
+
+def square_shifts(seen: Floats, expected: Floats) -> Floats:
+    """Return the squared length of the mean offset of all pairs of two sets of poses, in px^2.
+
+    Over the points that both have, so that a missing one does not move the centroid; where
+    they have none in common, between the centroids of what each has.
+
+    Parameters
+    ----------
+    seen : array of float64, shape (..., I, K, 2)
+        (x, y) in px; both NaN = missing.
+    expected : array of float64, shape (..., C, K, 2)
+
+    Returns
+    -------
+    array of float64, shape (..., I, C)
+        NaN where one of the two has no point.
+
+    Notes
+    -----
+    A mean over shared points is a quotient of products of matrices: coordinates with 0 for
+    missing points, times the masks of the other side. That costs a fraction of the offsets of
+    all pairs.
+    """
+    masks = [(~np.isnan(xy[..., 0])).astype(np.float64) for xy in (seen, expected)]
+    mine, other = masks[0], masks[1].swapaxes(-1, -2)
+    count = mine @ other
+    square = np.zeros_like(count)
+    for axis in range(2):
+        here = np.where(mine > 0, seen[..., axis], 0.0)
+        there = np.where(other > 0, expected[..., axis].swapaxes(-1, -2), 0.0)
+        square += (here @ other - mine @ there) ** 2
+    square /= np.maximum(count, 1.0) ** 2
+    apart = count == 0
+    if apart.any():
+        offset = find_centroids(seen)[..., :, None, :] - find_centroids(expected)[..., None, :, :]
+        square[apart] = (offset[apart] ** 2).sum(axis=-1)
+    return square
 
 
 def divide_where(total: Floats, count: NDArray[np.intp]) -> Floats:
@@ -150,7 +185,7 @@ def cost_keypoints(pairs: Pairs) -> Floats:
     expected and missing costs `MISSING_COST`: otherwise a leg by itself, exactly in its
     place, would be a better animal than the whole one. NaN where no point is shared.
     """
-    n_missing = np.count_nonzero(~np.isnan(pairs.expected[..., 0]), axis=1) - pairs.n_shared
+    n_missing = (~np.isnan(pairs.expected[..., 0])).sum(axis=1) - pairs.n_shared
     total = np.log1p(pairs.ratio).sum(axis=1) + MISSING_COST * n_missing
     return divide_where(np.where(pairs.n_shared > 0, total, np.nan), pairs.n_shared + n_missing)
 

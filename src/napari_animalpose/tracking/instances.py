@@ -59,8 +59,8 @@ class Instances:
                 raise DataError(
                     f"Expected {name} of shape {(len(xy), *shape)}; received {np.shape(values)}."
                 )
-        said = self.anchors[self.anchors >= 0]
-        if len(np.unique(said)) < len(said):
+        said = [] if self.anchor is None else self.anchors[self.anchors >= 0].tolist()
+        if len(set(said)) < len(said):
             raise DataError(
                 "Expected every anchor once in a frame; received one twice. An animal is in one "
                 "place: drop one of the two."

@@ -97,7 +97,7 @@ class KalmanTracker(Tracker):
         variance = (covariance[:, 0, 0] + POINT_VARIANCE) * self.motion.spread_px**2
         trust = weigh_points(error, variance)  # (R, K)
         total = trust.sum(axis=1)
-        shift = (trust[..., None] * np.nan_to_num(error)).sum(axis=1)
+        shift = np.where(trust[..., None] > 0, trust[..., None] * error, 0.0).sum(axis=1)
         shift /= np.maximum(total, LEAST_TRUST)[:, None]
         apart = total == 0  # not one point seen before: the offsets of the new ones are unknown
         if apart.any():
