@@ -85,7 +85,7 @@ class Loop:
         while not done():
             if time.monotonic() > end:
                 raise TimeoutError(f"Expected it within {seconds} s.")
-            self.person.wait(0.1)
+            self.person.wait(0.5)
 
     def accept(self, frames: Any) -> None:
         """Accept all predictions of some frames with one key each."""

@@ -93,7 +93,7 @@ class Answers:
     def __getattr__(self, name: str) -> Any:
         if name not in (
             "ask_to_save", "confirm", "ask_save_path", "ask_open_path", "ask_videos", "ask_file",
-            "ask_folder",
+            "ask_folder", "ask_about_other_changes",
         ):  # fmt: skip
             raise AttributeError(name)
 

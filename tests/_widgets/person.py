@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QCursor, QMouseEvent, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QWidget
@@ -41,12 +40,10 @@ class Person:
     # --------------------------------------------------------------------------- waiting
     def wait(self, seconds: float = 0.06) -> None:
         """Let the window work."""
-        end = time.monotonic() + seconds
-        while True:
-            QApplication.processEvents()
-            if time.monotonic() >= end:
-                return
-            time.sleep(0.005)
+        QApplication.processEvents()
+        loop = QEventLoop()  # as napari itself waits: a loop of our own would keep a core busy
+        QTimer.singleShot(int(1e3 * seconds), loop.quit)
+        loop.exec()
 
     # ----------------------------------------------------------------------------- places
     def place(self, x: float, y: float) -> QPoint:

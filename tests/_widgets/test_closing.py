@@ -15,6 +15,7 @@ from napari_animalpose._widgets._session import get_session
 from napari_animalpose.data import edits
 from napari_animalpose.io.journal import find_recoverable
 from napari_animalpose.io.labels import read_labels
+from napari_animalpose.pipeline.document import Document
 
 pytestmark = pytest.mark.gui
 
@@ -86,6 +87,18 @@ def test_a_closed_window_ends_its_session_and_gives_up_the_journal(fresh):
     viewer.close()
     assert session.is_closed
     assert session.document is None
+    assert find_recoverable() == []
+
+
+def test_unsaved_work_that_nobody_gave_up_is_offered_at_the_next_start(fresh):
+    """A script, or a napari that is told to quit, may close a window without a question."""
+    _, session = fresh
+    move(session)
+    session.close()
+    [recovery] = find_recoverable()
+    document = Document.recover(recovery)
+    assert document.poses.at(0, 0).xy[0, 0].tolist() == [60, 40]
+    document.close()
     assert find_recoverable() == []
 
 

@@ -14,10 +14,12 @@ from qtpy.QtTest import QTest
 from written_runs import write_finished_run
 
 from napari_animalpose._widgets._circles_view import describe_node
+from napari_animalpose._widgets._prediction_overlay import draw_skeleton
 from napari_animalpose._widgets._runs import get_runs
 from napari_animalpose._widgets._session import get_session
 from napari_animalpose._widgets.evaluate_dock import EvaluateDock
 from napari_animalpose.data.edits import move_points
+from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.io.labels import read_labels
 from napari_animalpose.io.run_zip import zip_run
 
@@ -105,7 +107,7 @@ def test_a_click_on_a_run_shows_its_circles_and_its_worst_animals(compared, sess
     assert [r.cells[:2] for r in compared.worst.records] == [("4", "2.0 px"), ("8", "2.0 px")]
     click_row(compared.table, 1)
     assert [r.cells[:2] for r in compared.worst.records] == [("8", "missed"), ("4", "6.0 px")]
-    assert compared.worst_text.text() == "Among them 1 missed."
+    assert compared.worst_text.text().startswith("Among them 1 missed. ")
     view = compared.circles
     node = int(np.flatnonzero(np.isfinite(view._circles.xy[:, 0]))[0])
     x, y = view.spot_of(node)
@@ -128,6 +130,44 @@ def test_a_click_on_an_animal_goes_there_and_selects_it(compared, session):
     QTest.keyClick(compared.worst, Qt.Key.Key_Down)
     assert session.frame == 4
     assert session.selected_instances == [0]
+
+
+def test_the_prediction_of_an_animal_is_drawn_until_another_frame_is_in_view(compared, session):
+    overlay, layers = compared.overlay, session.viewer.layers
+    click_row(compared.table, 1)
+    click_row(compared.worst, 0)
+    assert overlay.layer is None  # the animal in frame 8 was missed
+    active = layers.selection.active
+    click_row(compared.worst, 1)
+    start = np.asarray(overlay.layer.data)[0, 0]
+    node = session.document.skeleton.edges[0][0]
+    x, y = session.rows.xy[0, node]
+    assert start.tolist() == pytest.approx([y, x + 6])  # predictions are 6 px to the right
+    assert layers.selection.active is active
+    session.go_to(5)
+    assert overlay.layer is None
+    click_row(compared.worst, 0)
+    click_row(compared.worst, 1)
+    layers.remove(overlay.layer)  # by the person
+    assert overlay.layer is None
+    click_row(compared.table, 0)
+    click_row(compared.worst, 0)
+    assert overlay.layer in layers
+    compared.hide()
+    assert overlay.layer is None
+
+
+def test_a_skeleton_is_drawn_as_edges_and_crosses():
+    skeleton = Skeleton(("a", "b", "c"), ((0, 1), (1, 2)))
+    xy = np.array([[0, 0], [10, 4], [np.nan, np.nan]], np.float32)
+    vectors = draw_skeleton(xy, skeleton, np.sqrt(2))
+    assert vectors.tolist() == [
+        [[0, 0], [4, 10]],  # (y, x) from a to b; the edge to c, which is missing, is left out
+        [[-1, -1], [2, 2]],
+        [[-1, 1], [2, -2]],
+        [[3, 9], [2, 2]],
+        [[3, 11], [2, -2]],
+    ]
 
 
 def test_unticked_runs_are_not_compared(compared, session, qtbot):

@@ -338,6 +338,45 @@ def test_saving_asks_for_a_name_once(window, videos, tmp_path):
     assert window.answers.asked == ["ask_save_path", "ask_save_path"]
 
 
+def change_elsewhere(path):
+    """Write the file as another program would: one point of it is elsewhere."""
+    other = read_labels(path)
+    xy = other.poses.xy.copy()
+    xy[0, 1] = 7.0
+    write_labels(other.replace(poses=other.poses.replace(xy=xy)), path)
+
+
+def test_what_another_program_wrote_is_not_written_over_unasked(project, labels, tmp_path):
+    session = project.session
+    move(session)
+    change_elsewhere(labels)
+    project.answers.given["ask_about_other_changes"] = "cancel"
+    assert not session.save()
+    session.change_setting("autosave_minutes", 0.001)
+    project.person.wait(0.3)
+    session.change_setting("autosave_minutes", 0.0)
+    assert session.document.is_dirty
+    assert read_labels(labels).poses.at(0, 0).xy[0, 1].tolist() == [7, 7]
+    assert project.answers.asked == ["ask_about_other_changes"]  # saving by itself does not ask
+    project.answers.given |= {
+        "ask_about_other_changes": "save as", "ask_save_path": tmp_path / "mine.slp",
+    }  # fmt: skip
+    assert session.save()
+    assert read_labels(tmp_path / "mine.slp").poses.at(0, 0).xy[0, 0].tolist() == [60, 40]
+    assert read_labels(labels).poses.at(0, 0).xy[0, 1].tolist() == [7, 7]
+    assert session.save()  # the file that is open now is as it was written
+    assert project.answers.asked.count("ask_about_other_changes") == 2
+
+
+def test_what_another_program_wrote_is_written_over_if_wished(project, labels):
+    move(project.session)
+    change_elsewhere(labels)
+    project.answers.given["ask_about_other_changes"] = "overwrite"
+    assert project.session.save()
+    assert read_labels(labels).poses.at(0, 0).xy[0, 0].tolist() == [60, 40]
+    assert read_labels(labels).poses.at(0, 0).xy[0, 1].tolist() != [7, 7]
+
+
 def test_another_file_is_opened_after_a_question_about_unsaved_work(project, videos):
     session = project.session
     move(session)

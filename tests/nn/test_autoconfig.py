@@ -143,6 +143,18 @@ def test_a_larger_preset_sees_at_least_as_much_detail():
         assert scales == sorted(scales)
 
 
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_animals_that_are_joined_are_no_larger_than_training_has_time_for(preset):
+    for each in GEOMETRIES:
+        (model,) = choose_config(each, preset, "bottomup").config.networks.values()
+        (alone,) = choose_config(each, preset, "single").config.networks.values()
+        assert model.input_scale <= alone.input_scale
+        longest = max(PRESETS[preset].joined_animal_px, SMALLEST_ANIMAL_PX)
+        # the simple scales are up to a factor of 1.5 apart, the chosen one is the nearest
+        length = each.size_px * model.input_scale
+        assert length <= 1.23 * longest or model.input_scale == 0.125, "the smallest of them"
+
+
 def test_one_animal_is_the_pipeline_single():
     choice = choose_config(measures())
     assert choice.config.pipeline == "single"

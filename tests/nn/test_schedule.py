@@ -52,6 +52,27 @@ def test_without_warmup_the_first_step_has_the_peak(clock):
     assert schedule.learning_rate(0) == pytest.approx(0.1)
 
 
+def test_the_warmup_of_a_slow_run_is_a_tenth_of_its_time(clock):
+    schedule = make(clock, warmup_steps=1000, max_minutes=1.0)
+    schedule.begin()
+    clock.now += 3  # half of the warm-up, after two steps
+    annealed = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * 0.05))
+    assert schedule.learning_rate(2) == pytest.approx(0.1 * annealed * 0.5)
+    clock.now += 3
+    annealed = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * 0.1))
+    assert schedule.learning_rate(3) == pytest.approx(0.1 * annealed)
+
+
+def test_what_the_first_step_took_to_compile_is_no_progress(clock):
+    schedule = make(clock, max_minutes=2.0)
+    schedule.begin()
+    clock.now += 20
+    schedule.begin()
+    assert schedule.progress(1) == pytest.approx(1 / 200)
+    clock.now += 50
+    assert schedule.progress(1) == pytest.approx(0.5)
+
+
 def test_time_counts_from_the_first_step_to_what_is_left_of_the_limit(clock):
     schedule = make(clock, max_minutes=2.0)
     clock.now += 20  # reading and building

@@ -255,6 +255,10 @@ def test_errors_are_ranked_with_the_place_of_their_label():
     assert comparison.truth.frame[missed.truth_row] == 5
     assert comparison.predicted.frame[invented.predicted_row] == 7
     assert (missed.predicted_row, invented.truth_row) == (-1, -1)
+    assert missed.predicted_xy is None
+    for error in (worst, better, invented):
+        found = comparison.predicted.xy[error.predicted_row]
+        np.testing.assert_array_equal(error.predicted_xy, found)
     assert [e.frame for e in rank_errors(comparison, 2)] == [5, 2]
 
 

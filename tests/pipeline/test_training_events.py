@@ -192,10 +192,11 @@ def test_cancelled_in_the_second_network_nothing_is_kept(tiny_labels, tiny_overr
 
 
 # ----------------------------------------------------------------------------- going on
-def test_going_on_is_gentle_but_not_ever_gentler(tiny_run, tiny_labels, tmp_path):
-    """A quarter of the rate, the epochs and the time of a first run; then the same again."""
+def test_going_on_is_shorter_but_not_ever_shorter(tiny_run, tiny_labels, tmp_path):
+    """Half the epochs and the time of a first run; then the same again."""
     first = train(tiny_labels, tmp_path / "a", resume=tiny_run.path, overrides=QUICK[1:])
-    assert first.config.train.learning_rate == tiny_run.config.train.learning_rate / 4
+    assert first.config.train.learning_rate == tiny_run.config.train.learning_rate
+    assert first.config.train.max_minutes == tiny_run.config.train.max_minutes / 2
     assert (tiny_run.config.train.epochs, first.config.train.epochs) == (2, 1)
     second = train(tiny_labels, tmp_path / "b", resume=first.path, overrides=QUICK[1:])
     assert second.config.train == first.config.train

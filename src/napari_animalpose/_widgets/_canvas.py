@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Layer, Tracks, Vectors
+from napari.layers import Image, Layer, Tracks
 from napari.utils.colormaps import Colormap
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_animalpose._layers import FrameLayers, Style, trail
-from napari_animalpose._widgets._points_layer import Points
+from napari_animalpose._widgets._frame_layers import Points, Vectors
 from napari_animalpose._widgets._video_array import VideoArray
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.drawing.colors import UNTRACKED_COLOR, qualitative_colors
@@ -245,7 +245,7 @@ class Canvas(QObject):
                 self.points.features = filled.features
             for layer in (self.points, self.skeleton):
                 if layer is not None and layer.visible:
-                    layer.events.thumbnail()
+                    layer.draw_thumbnail()
 
     def _fill(self, event: Any = None) -> None:
         """Fill the layers that can be seen; the others when they can be seen again.
@@ -258,14 +258,12 @@ class Canvas(QObject):
             return
         with self._working():
             if self.points is not None and self.points.visible:
-                with self.points.events.thumbnail.blocker():  # they make the list paint itself
-                    self._fill_points(self.points, shown, self._filled.get("points"))
-                    self._filled["points"] = shown
-                    self._select_rows(shown.find_rows(self._selected))
+                self._fill_points(self.points, shown, self._filled.get("points"))
+                self._filled["points"] = shown
+                self._select_rows(shown.find_rows(self._selected))
             if self.skeleton is not None and self.skeleton.visible:
-                with self.skeleton.events.thumbnail.blocker():
-                    self._fill_edges(self.skeleton, shown, self._filled.get("skeleton"))
-                    self._filled["skeleton"] = shown
+                self._fill_edges(self.skeleton, shown, self._filled.get("skeleton"))
+                self._filled["skeleton"] = shown
 
     def _fill_points(self, layer: Points, new: FrameLayers, old: FrameLayers | None) -> None:
         # Without the event of the new data napari does not work out the extent of all
@@ -406,10 +404,7 @@ class Canvas(QObject):
         if self.shown is None or self.skeleton is None or self.points is None:
             return
         if len(self.points.data) == len(self.shown.yx):
-            with (
-                self.skeleton.events.data.blocker(),
-                self.skeleton.events.thumbnail.blocker(),
-            ):
+            with self.skeleton.events.data.blocker():
                 self.skeleton.data = self.shown.vectors(self.points.data)
 
     def _on_double_click(self, layer: Points, event: Any) -> None:

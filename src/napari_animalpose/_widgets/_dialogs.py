@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox, QWidget
 
 if TYPE_CHECKING:
     from napari_animalpose._widgets._session import Session
     from napari_animalpose.pipeline.document import Document
 
-__all__ = ["Dialogs"]
+__all__ = ["Dialogs", "busy_cursor"]
 
 Answer = Literal["save", "discard", "cancel"]
+Overwrite = Literal["overwrite", "save as", "cancel"]
 _LABELS = "Labels (*.slp *.h5 *.hdf5 *.csv *.json *.nwb *.yaml *.yml *.mat);;All files (*)"
 _VIDEOS = "Videos (*.mp4 *.avi *.mov *.mkv *.m4v *.webm *.mpg *.mpeg *.tif *.tiff *.h5);;All (*)"
+
+
+@contextmanager
+def busy_cursor() -> Generator[None, None, None]:
+    """Show that the window does not answer for a moment."""
+    QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
+    try:
+        yield
+    finally:
+        QApplication.restoreOverrideCursor()
 
 
 class Dialogs:
@@ -44,6 +58,26 @@ class Dialogs:
             int(buttons.Discard.value): "discard",
         }
         return answers.get(int(box.exec()), "cancel")
+
+    def ask_about_other_changes(self, document: Document) -> Overwrite:
+        """Ask what to do where the file is no longer what was opened."""
+        assert document.path is not None
+        box = QMessageBox(self.parent)
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.setWindowTitle("Changed on disk")
+        box.setText(f"{document.path.name} was changed by another program.")
+        box.setInformativeText(
+            "To write over it loses what the other program wrote. Saved under another name, the "
+            "two can be merged: Project > Merge labels."
+        )
+        over = box.addButton("Write over it", QMessageBox.ButtonRole.DestructiveRole)
+        other = box.addButton("Save as …", QMessageBox.ButtonRole.AcceptRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        box.setDefaultButton(other)
+        box.exec()
+        if box.clickedButton() is over:
+            return "overwrite"
+        return "save as" if box.clickedButton() is other else "cancel"
 
     def confirm(self, title: str, text: str, detail: str = "", yes: str = "Continue") -> bool:
         """Ask a question with one way to go on."""

@@ -11,6 +11,7 @@ from napari.layers import Image, Layer
 from napari.utils.colormaps import Colormap
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_animalpose._widgets._frame_layers import Points, Vectors
 from napari_animalpose._widgets._inspect_arrays import (
     Choice,
     Lines,
@@ -21,8 +22,6 @@ from napari_animalpose._widgets._inspect_arrays import (
     draw_maps,
     draw_peaks,
 )
-from napari_animalpose._widgets._points_layer import Points
-from napari_animalpose._widgets._vectors_layer import Vectors
 from napari_animalpose.nn.inspection import Inspection
 
 if TYPE_CHECKING:
@@ -169,6 +168,7 @@ class InspectLayers(QObject):
         width = self._line_width(kind)
         if layer.edge_width != width:
             layer.edge_width = width
+        layer.draw_thumbnail()
 
     def _line_width(self, kind: str) -> float:
         """Width in px of the image, as animals are large."""
@@ -196,6 +196,7 @@ class InspectLayers(QObject):
         else:
             layer.refresh()
         layer.features = marks.features
+        layer.draw_thumbnail()
 
     # ------------------------------------------------------------------ coming and going
     def _add(self, kind: str, layer: Layer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 
 from napari_animalpose import jobs
+from napari_animalpose._widgets._worker import call_when_destroyed
 from napari_animalpose.config import PredictConfig
 from napari_animalpose.nn.inspection import Inspection
 from napari_animalpose.pipeline.inspection import InspectRequest, open_inspector
@@ -99,7 +101,7 @@ class InspectProcess(QObject):
         self._timer.timeout.connect(self._poll)
         holder: list[Any] = [None]
         self._holder = holder
-        self.destroyed.connect(lambda: _close(holder))
+        call_when_destroyed(self, partial(_close, holder))
 
     @property
     def state(self) -> str:

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import QWidget
 from napari_animalpose._layers import Style
 from napari_animalpose._widgets import _settings
 from napari_animalpose._widgets._canvas import Canvas
-from napari_animalpose._widgets._dialogs import Dialogs
+from napari_animalpose._widgets._dialogs import Dialogs, busy_cursor
 from napari_animalpose._widgets._docks import show_dock
 from napari_animalpose._widgets._settings import PLUGIN, Settings
 from napari_animalpose._widgets._video_array import VideoArray
@@ -114,6 +114,7 @@ class Session(QObject):
         self.video = self.frame = 0
         self.anchor = 0  # node whose way the tracks layer draws
         self.findings: list[Any] = []
+        self._given_up: weakref.ref[Document] | None = None  # its edits are not wanted
         self._range: tuple[int, int] | None = None
         self._array: VideoArray | None = None
         # The window holds the viewer: held strongly from here, neither would ever go.
@@ -151,7 +152,8 @@ class Session(QObject):
         """
         if ask and not self.may_close():
             return False
-        document = self.attempt(lambda: Document.open(path))
+        with busy_cursor():
+            document = self.attempt(lambda: Document.open(path))
         if document is not None:
             if as_example:
                 document.path = None
@@ -192,11 +194,10 @@ class Session(QObject):
             return None
 
     def set_document(self, document: Document | None) -> None:
-        """Show another document; the one before is closed without asking."""
+        """Show another document; the one before is closed without a question."""
         old, self.document = self.document, document
         if old is not None:
-            old.on_change.remove(self._on_change)
-            old.close()
+            self._close_document(old)
         self._range, self.findings = None, []
         self._dropped = [], -math.inf
         if document is None:
@@ -437,11 +438,18 @@ class Session(QObject):
         document = self.document
         if document is None:
             return False
+        if path is None and _was_changed_elsewhere(document):
+            answer = self.dialogs.ask_about_other_changes(document)
+            if answer == "cancel":
+                return False
+            if answer == "save as":
+                return self.save_as()
         if path is None and document.path is None:
             path = self.dialogs.ask_save_path(document)
             if path is None:
                 return False
-        written = self.attempt(lambda: document.save(path))
+        with busy_cursor():
+            written = self.attempt(lambda: document.save(path))
         if written is not None:
             self.tell_saved(written)
         return written is not None
@@ -466,12 +474,25 @@ class Session(QObject):
         answer = self.dialogs.ask_to_save(self.document)
         if answer == "save":
             return self.save()
+        if answer == "discard":
+            self._given_up = weakref.ref(self.document)
         return answer == "discard"
 
     def _save_quietly(self) -> None:
+        """Save without a question; where that needs one, the journal has the edits anyway."""
         document = self.document
-        if document is not None and document.is_dirty and document.path is not None:
+        if document is None or not document.is_dirty or document.path is None:
+            return
+        if _was_changed_elsewhere(document):
+            self.viewer.status = f"Not saved: {document.path.name} was changed by another program"
+        else:
             self.save()
+
+    def _close_document(self, document: Document) -> None:
+        """Close a document; unsaved edits that nobody gave up are offered at the next start."""
+        document.on_change.remove(self._on_change)
+        is_given_up = self._given_up is not None and self._given_up() is document
+        document.close(keep_unsaved=document.is_dirty and not is_given_up)
 
     def _restart_autosave(self) -> None:
         minutes = self.settings.autosave_minutes
@@ -593,21 +614,20 @@ class Session(QObject):
         return False
 
     def _stay_open(self) -> None:
-        self._is_closing = False
+        self._is_closing, self._given_up = False, None
 
     def _on_window_gone(self) -> None:
         self._window = None
         self.close()
 
     def close(self) -> None:
-        """End the session: the document is closed without asking."""
+        """End the session without a question; unsaved edits stay in their journal."""
         if self.is_closed:
             return
         self.is_closed = True
         self._autosave.stop()
         if self.document is not None:
-            self.document.on_change.remove(self._on_change)
-            self.document.close()
+            self._close_document(self.document)
             self.document = None
         self._drop_array()
         window = self.window
@@ -616,6 +636,12 @@ class Session(QObject):
             self._help.setEnabled(False)
         for key in [key for key, session in _SESSIONS.items() if session is self]:
             del _SESSIONS[key]
+
+
+def _was_changed_elsewhere(document: Document) -> bool:
+    """Whether to save would write over what another program wrote."""
+    path = document.path
+    return path is not None and path.exists() and document.has_changed_on_disk
 
 
 def _measure_animal(poses: Poses, sample: int = 200) -> float:

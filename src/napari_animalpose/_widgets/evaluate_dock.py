@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_animalpose._widgets._circles_view import CirclesView
 from napari_animalpose._widgets._form import Section
 from napari_animalpose._widgets._job_row import JobRow
+from napari_animalpose._widgets._prediction_overlay import PredictionOverlay
 from napari_animalpose._widgets._record_table import Record, RecordTable
 from napari_animalpose._widgets._runs import get_runs
 from napari_animalpose._widgets._runs_table import RunsTable
@@ -73,6 +74,7 @@ class EvaluateDock(QWidget):
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.circles = CirclesView()
         self.worst = RecordTable(("Frame", "Error", "What"))
+        self.overlay = PredictionOverlay(self.session, self)
         circles, worst = QWidget(), QWidget()
         for place, widgets in (
             (circles, (self.circles, self.circles_text)), (worst, (self.worst_text, self.worst)),
@@ -123,6 +125,10 @@ class EvaluateDock(QWidget):
         get_runs(self.session).train_finished.connect(lambda path: self._on_new_runs())
 
     # --------------------------------------------------------------------------- comparing
+    def hideEvent(self, event: object) -> None:
+        """Take the prediction away: nothing says any more what it is."""
+        self.overlay.clear()
+
     def showEvent(self, event: object) -> None:
         """Look for runs, and compare them if there are others than before."""
         self.session.watch_window(self)
@@ -232,7 +238,7 @@ class EvaluateDock(QWidget):
 
     # ---------------------------------------------------------------------------- actions
     def _go(self, row: int) -> None:
-        """Go to an animal, and select its label if it is still there."""
+        """Go to an animal, draw its prediction, and select its label if it is still there."""
         run, document = self.shown, self.session.document
         if run is None or document is None or row >= len(run.errors):
             return
@@ -240,6 +246,10 @@ class EvaluateDock(QWidget):
         if error.video >= len(document.videos):
             return
         self.session.go_to(error.frame, error.video)
+        if error.predicted_xy is not None and len(error.predicted_xy) == len(document.skeleton):
+            self.overlay.show(error.predicted_xy, document.skeleton)
+        else:
+            self.overlay.clear()
         rows = document.poses.at(error.video, error.frame)
         if 0 <= error.instance < len(rows):
             self.session.select_instance(error.instance)
@@ -345,7 +355,8 @@ def _describe_worst(run: RunReport | None) -> str:
         return ""
     kinds = [error.kind for error in run.errors]
     counts = [f"{kinds.count(kind)} {kind}" for kind in ("missed", "invented") if kind in kinds]
-    return f"Among them {' and '.join(counts)}." if counts else ""
+    among = f"Among them {' and '.join(counts)}. " if counts else ""
+    return f"{among}Choose one to see its prediction in orange."
 
 
 def _record(error: InstanceError, skeleton: Skeleton, many: bool) -> Record:

@@ -162,7 +162,7 @@ def explain_connection(inspection: Inspection, row: int) -> str:
                 f"{limits['min_support']:.0%} ({parts})."
             )
         case Verdict.LOST:
-            return f"Not joined: {_name_rivals(inspection, row)} ({parts})."
+            return f"Not joined, in spite of its {parts}: {_name_rivals(inspection, row)}."
     if pairs.instance[row] < 0:
         return f"Joined ({parts}), but the animal that they are part of was left out."
     return f"Joined: {parts}, the field agrees on {support:.0%} of the line."
@@ -173,13 +173,23 @@ def _name_rivals(inspection: Inspection, row: int) -> str:
     pairs = inspection.connections
     assert pairs is not None
     taken = (pairs.verdict == Verdict.JOINED) & (pairs.edge == pairs.edge[row])
-    said = []
-    for ends in (pairs.source, pairs.destination):
+    said, best = [], 0.0
+    nodes = inspection.skeleton.nodes
+    for ends, others in (
+        (pairs.source, pairs.destination), (pairs.destination, pairs.source),
+    ):  # fmt: skip
         for rival in np.flatnonzero(taken & (ends == ends[row])):
-            node = inspection.skeleton.nodes[inspection.peaks.node[ends[row]]]
-            said.append(f"its {node} is joined to another, with line score "
-                        f"{pairs.score[rival]:.2f}")  # fmt: skip
-    return " and ".join(said) or "other pairs make a better whole"
+            node, other = (
+                nodes[inspection.peaks.node[peak]] for peak in (ends[row], others[rival])
+            )
+            said.append(
+                f"its {node} is joined to another {other}, with line score {pairs.score[rival]:.2f}"
+            )
+            best = max(best, float(pairs.score[rival]))
+    if not said:
+        return "other pairs make a better whole"
+    better = ", which makes the better whole" if best < pairs.score[row] else ""
+    return " and ".join(said) + better
 
 
 def explain_crop(inspection: Inspection, row: int) -> str:

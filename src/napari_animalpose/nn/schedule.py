@@ -11,7 +11,7 @@ __all__ = ["Schedule"]
 
 
 class Schedule:
-    """Linear warm-up, then cosine annealing to the end by steps or by time.
+    """Linear warm-up by steps, or by time where steps are slow, then cosine annealing to the end.
 
     Whichever of the two limits comes first rules: with `max_minutes` the learning rate
     reaches its end just when the time is over, so that a run cut to four minutes is a
@@ -28,6 +28,7 @@ class Schedule:
     """
 
     FLOOR = 0.01  # of the peak learning rate, where annealing ends
+    WARMUP = 0.1  # of the run: in a short one, or a slow one, the warm-up takes no more
 
     def __init__(
         self, config: TrainConfig, steps_per_epoch: int, started: float, reserve_s: float = 0.0
@@ -41,7 +42,7 @@ class Schedule:
         self._first_step: float | None = None
 
     def begin(self) -> None:
-        """Note that steps start now: building and reading are not progress."""
+        """Note that steps start now: what was before (building, compiling) is no progress."""
         self._first_step = time.monotonic()
 
     def progress(self, step: int) -> float:
@@ -57,9 +58,11 @@ class Schedule:
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step."""
-        annealed = 0.5 * (1 + math.cos(math.pi * self.progress(step)))
+        progress = self.progress(step)
+        annealed = 0.5 * (1 + math.cos(math.pi * progress))
         rate = self.peak * (self.FLOOR + (1 - self.FLOOR) * annealed)
-        return rate * min(1.0, (step + 1) / max(1, self.warmup_steps))
+        warm = max((step + 1) / max(1, self.warmup_steps), progress / self.WARMUP)
+        return rate * min(1.0, warm)
 
     def is_over(self, step: int) -> bool:
         """Return whether the last step or the last moment has come."""

@@ -125,6 +125,7 @@ class Trainer:
         once_through = math.ceil(len(data.train) / train.batch_size)
         self.steps_per_epoch = train.steps_per_epoch or max(50, once_through)
         self.schedule = Schedule(train, self.steps_per_epoch, started)
+        self._is_first_step = True
         self._emit = on_event
         self._should_stop = should_stop
         self._on_best = on_best
@@ -255,6 +256,10 @@ class Trainer:
             momentum = tf.constant(self._momentum(), tf.float32)
             losses.append(self._take_step(Batch(*next(batches)), rate, momentum))
             self.step += 1
+            if self._is_first_step:  # it was compiled: seconds that others do not take
+                float(losses[-1])
+                self.schedule.begin()
+                self._is_first_step = False
             if self.step % 5 == 0:
                 float(losses[-1])  # wait for the device: what is queued cannot be stopped
                 self._report_progress((self.step - first) / (time.monotonic() - began))

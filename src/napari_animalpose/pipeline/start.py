@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Start", "name_start", "open_start"]
 
 FilePath = str | PathLike[str]
-GENTLER = 4  # the learning rate is so many times lower where there is something to unlearn
-SHORTER = 4  # and training so many times
+GENTLER = 4  # the learning rate is so many times lower for networks that others have trained
+SHORTER = 2  # training that goes on is so many times shorter
 
 
 class Start(Protocol):
@@ -98,7 +98,7 @@ class _RunStart:
         self.folder = folder
 
     def configure(self, measures: LabelMeasures, preset: str) -> tuple[RunConfig, tuple[str, ...]]:
-        """Return the configuration of the run, gentler and shorter if it was not so before."""
+        """Return the configuration of the run, for half the time if it was not so before."""
         config = self.folder.read_config()
         if self.finished:
             return config, (
@@ -106,22 +106,21 @@ class _RunStart:
                 f"{', '.join(self.folder.untrained())} was trained: "
                 f"{', '.join(self.finished)} is taken over as it is.",
             )
-        if self._was_gentle():
+        if self._was_short():
             return config, ()
         train = config.train.replace(
-            learning_rate=config.train.learning_rate / GENTLER,
             epochs=math.ceil(config.train.epochs / SHORTER),
             max_minutes=config.train.max_minutes / SHORTER,
         )
+        minutes = f" and {train.max_minutes:g} minutes" if train.max_minutes else ""
         reason = (
-            f"Learning rate {train.learning_rate:g} and at most {train.epochs} epochs, a quarter "
-            "of those before: the networks have learned already. They are kept as they were "
-            "unless they become better on the validation frames."
+            f"At most {train.epochs} epochs{minutes}, half of what the run before was given: the "
+            "networks have learned already. They are kept as they were unless they become better on the validation frames."
         )
         return config.replace(train=train), (reason,)
 
-    def _was_gentle(self) -> bool:
-        """Whether the run went on from another one, and so has the lower rate already."""
+    def _was_short(self) -> bool:
+        """Whether the run went on from another one, and so is shorter already."""
         try:
             return bool(read_json(self.folder.path / "initial_config.json").get("resume"))
         except ModelError:

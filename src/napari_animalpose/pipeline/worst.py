@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -38,6 +38,9 @@ class InstanceError:
         edits count them; -1 for an invented animal.
     truth_row, predicted_row : int
         Rows of `Comparison.truth` and `Comparison.predicted`; -1 = none.
+    predicted_xy : array of float32, shape (K, 2), or None
+        What was predicted, (x, y) in px with NaN for missing points; None for a missed
+        animal.
     """
 
     video: int
@@ -49,6 +52,7 @@ class InstanceError:
     instance: int
     truth_row: int
     predicted_row: int
+    predicted_xy: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 def rank_errors(comparison: Comparison, count: int | None = None) -> list[InstanceError]:
@@ -79,13 +83,16 @@ def rank_errors(comparison: Comparison, count: int | None = None) -> list[Instan
             InstanceError(
                 int(truth.video[row]), int(truth.frame[row]), "wrong", float(mean[pair]), node,
                 float(distance[pair, node]) if node >= 0 else float("nan"), positions[row], row,
-                found,
+                found, predicted.xy[found],
             )
         )  # fmt: skip
     invented = np.setdiff1d(_with_points(predicted), matches.predicted)
     surest = np.argsort(-np.nan_to_num(predicted.score[invented]), kind="stable")
     ranked += [
-        _unmatched(predicted, row, "invented", predicted_row=row)
+        replace(
+            _unmatched(predicted, row, "invented", predicted_row=row),
+            predicted_xy=predicted.xy[row],
+        )
         for row in invented[surest].tolist()
     ]
     return ranked[:count]

@@ -37,20 +37,27 @@ class Preset:
     """How much a network may cost."""
 
     input_pixels: float  # px of network input a frame that training can afford
+    joined_animal_px: float  # length in network input of animals whose points are to be joined
     filters: int
     summary: str
 
 
 PRESETS: dict[str, Preset] = {
-    "fast": Preset(110e3, 16, "small input and network: minutes on a CPU"),
-    "balanced": Preset(220e3, 16, "the default"),
-    "accurate": Preset(900e3, 24, "large input and network: for a GPU or patience"),
+    "fast": Preset(110e3, 60, 16, "small input and network: minutes on a CPU"),
+    "balanced": Preset(220e3, 72, 16, "the default"),
+    "accurate": Preset(900e3, 150, 24, "large input and network: for a GPU or patience"),
 }
 
 
-def choose_model(m: LabelMeasures, preset: Preset, reasons: list[str]) -> ModelConfig:
-    """Give a network that looks at whole frames its scale, strides and depth."""
-    scale = _choose_scale(m, preset, reasons)
+def choose_model(
+    m: LabelMeasures, preset: Preset, reasons: list[str], most_px: float = math.inf
+) -> ModelConfig:
+    """Give a network that looks at whole frames its scale, strides and depth.
+
+    `most_px` is the length of an animal in its input from which steps count for more than
+    detail: half the scale is four times as many steps in the same time.
+    """
+    scale = _choose_scale(m, preset, reasons, most_px)
     size = m.large_size_px * scale
     stride = 4 if size >= COARSE_FROM_PX else 2
     sigma = SIGMA_CELLS * stride
@@ -98,10 +105,10 @@ def choose_training(
     return TrainConfig(batch_size=8, window_px=side)
 
 
-def _choose_scale(m: LabelMeasures, preset: Preset, reasons: list[str]) -> float:
+def _choose_scale(m: LabelMeasures, preset: Preset, reasons: list[str], most_px: float) -> float:
     """Largest of the simple scales that the budget allows and the animal does not need less of."""
     pixels = m.frame_height * m.frame_width
-    affordable = math.sqrt(preset.input_pixels / pixels)
+    affordable = min(math.sqrt(preset.input_pixels / pixels), most_px / m.size_px)
     needed = SMALLEST_ANIMAL_PX / m.size_px
     wanted = min(1.0, max(affordable, needed))
     scale = min(SCALES, key=lambda s: abs(math.log(s / wanted)))

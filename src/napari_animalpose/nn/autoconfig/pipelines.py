@@ -40,7 +40,7 @@ def _configure_single(
 def _configure_bottomup(
     m: LabelMeasures, preset: Preset, reasons: list[str]
 ) -> tuple[dict[str, ModelConfig], TrainConfig]:
-    model = choose_model(m, preset, reasons)
+    model = choose_model(m, preset, reasons, preset.joined_animal_px)
     scale, stride = model.input_scale, model.output_stride
     narrowest, widest = (cells * stride for cells in PAF_CELLS)
     half_width = round(min(max(0.5 * m.spacing_px * scale, narrowest), widest), 1)
@@ -83,7 +83,7 @@ def _configure_bottomup_id(
     m: LabelMeasures, preset: Preset, reasons: list[str]
 ) -> tuple[dict[str, ModelConfig], TrainConfig]:
     _explain_identities(m, reasons)
-    model = choose_model(m, preset, reasons)
+    model = choose_model(m, preset, reasons, preset.joined_animal_px)
     reasons.append(
         "Points are joined by whose they are, seen from the whole animal around them. No point "
         f"belongs to an animal whose middle is more than {m.large_size_px:.0f} px away: 95 % of "
