@@ -115,7 +115,8 @@ class _RunStart:
         minutes = f" and {train.max_minutes:g} minutes" if train.max_minutes else ""
         reason = (
             f"At most {train.epochs} epochs{minutes}, half of what the run before was given: the "
-            "networks have learned already. They are kept as they were unless they become better on the validation frames."
+            "networks have learned already. They are kept as they were unless they become better "
+            "on the validation frames."
         )
         return config.replace(train=train), (reason,)
 
