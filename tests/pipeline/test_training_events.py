@@ -6,6 +6,7 @@ import logging
 import numpy as np
 import pytest
 
+from napari_animalpose.data.poses import Poses
 from napari_animalpose.errors import CancelledError, ConfigError, ModelError
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.jobs import Log, Metric, Part, Preview, Progress, StopRequest
@@ -203,6 +204,41 @@ def test_going_on_is_shorter_but_not_ever_shorter(tiny_run, tiny_labels, tmp_pat
     assert json.loads((second.path / "initial_config.json").read_text())["resume"] == str(
         first.path
     )
+
+
+def test_newer_labels_do_not_judge_a_run_that_goes_on(tiny_run, tiny_labels, tmp_path, monkeypatch):
+    """They may be its own predictions: by these, no other weights could be better."""
+    from napari_animalpose.io.labels import read_labels
+    from napari_animalpose.nn.models import preparation
+
+    project = read_labels(tiny_labels)
+    before = RunFolder(tiny_run.path).read_split()
+    old = before["validation"]
+    assert len(old) >= 2
+    seen = []
+    prepare = preparation.prepare
+
+    def look(videos, labels, split, *others):
+        seen.append(split)
+        return prepare(videos, labels, split, *others)
+
+    monkeypatch.setattr(preparation, "prepare", look)
+    every = project.poses.labels().frames()
+    new = np.setdiff1d(np.arange(len(project.videos[0])), every)[:12]
+    first = project.poses.labels().take_frames([[0, every[0]]])
+    added = [first.replace(frame=np.full(len(first), frame, np.int32)) for frame in new]
+    more = project.with_poses(Poses.concat([project.poses, *added]))
+    recorder = Recorder()
+    run = train(
+        more, tmp_path / "more", resume=tiny_run.path, on_event=recorder,
+        overrides=["train.validation_fraction=0.5", *QUICK[1:]],
+    )  # fmt: skip
+    split = RunFolder(run.path).read_split()
+    assert set(old) < set(split["validation"])
+    assert [sorted(one["validation"]) for one in seen] == [sorted(old)]
+    assert run.metrics["validation"]["n_frames"] == len(split["validation"])
+    said = [event.message for event in recorder.events if isinstance(event, Log)]
+    assert any(f"the {len(old)} validation frames of the run before" in text for text in said)
 
 
 def test_a_run_like_another_holds_out_the_same_frames(tiny_run, tiny_labels, tmp_path):

@@ -58,6 +58,7 @@ __all__ = ["Run", "check_config", "choose", "train"]
 
 FilePath = str | PathLike[str]
 Key = tuple[int, int]
+LEAST_JUDGES = 2  # labelled frames that say which weights are best
 
 
 @dataclass(frozen=True)
@@ -237,10 +238,15 @@ def train(
         project = keep_images(project, folder.path)
         used = project.replace(poses=learned, negative_frames=empty, extras=None)
         write_labels(used, folder.path / "labels.slp")
+        judges = _choose_judges(split, None if start is None else earlier)
+        if len(judges) < len(split["validation"]):
+            reasons = (*reasons, _explain_judges(len(judges)))
         reasons = (*reasons, *describe_contradictions(project, learned))
         for reason in reasons:  # said only now that nothing is left to refuse
             on_event(Log(logging.INFO, reason))
-        session = TrainingSession(project, learned, resolved, measures, split, folder, started)
+        session = TrainingSession(
+            project, learned, resolved, measures, split, folder, started, judges
+        )
         session.announce(reasons, start, name_start(resume), on_event)
         session.train_networks(start, on_event, should_stop)
         metrics = session.evaluate_held_out(on_event, should_stop)
@@ -311,6 +317,29 @@ def _read_earlier_split(
     if split_like is not None:
         return read_split_of(open_run(split_like), project)
     return None if start is None else start.read_split(project)
+
+
+def _choose_judges(split: dict[str, list[Key]], earlier: dict[str, list[Key]] | None) -> list[Key]:
+    """Return the validation frames that say which weights are best.
+
+    Where training goes on from a run, those that it held out itself, if there are two at
+    least. Newer labels may be its own predictions, which a person has looked through: by
+    these, no other weights could ever be better.
+    """
+    held_out = split["validation"]
+    if earlier is None:
+        return held_out
+    known = set(earlier.get("validation", ()))
+    old = [key for key in held_out if key in known]
+    return old if len(old) >= LEAST_JUDGES else held_out
+
+
+def _explain_judges(n_frames: int) -> str:
+    return (
+        f"Which weights are best is judged by the {n_frames} validation frames of the run before: "
+        "newer labels may be its own predictions, looked through, and would favour it. The figures "
+        "at the end are of all validation frames."
+    )
 
 
 def _fetch_weights(

@@ -58,6 +58,8 @@ class TrainingSession:
         Holds everything but networks and metrics.
     started : float
         `time.monotonic` of the beginning.
+    judges : sequence of (video, frame), optional
+        Validation frames that say which weights are best; by default all.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class TrainingSession:
         split: dict[str, list[Key]],
         folder: RunFolder,
         started: float,
+        judges: Sequence[Key] | None = None,
     ) -> None:
         self.project = project
         self.labels = labels
@@ -77,6 +80,7 @@ class TrainingSession:
         self.split = split
         self.folder = folder
         self.started = started
+        self.judges = split["validation"] if judges is None else list(judges)
         self.queue = PIPELINES.get(config.pipeline).heads
 
     def announce(
@@ -122,8 +126,8 @@ class TrainingSession:
                 on_event(Log(logging.WARNING, self._tell_missing(name)))
                 continue
             data = prepare(
-                self.project.videos, self.labels, self.split, self.config, name,
-                self.measures.size_px, on_event, should_stop,
+                self.project.videos, self.labels, {**self.split, "validation": self.judges},
+                self.config, name, self.measures.size_px, on_event, should_stop,
             )  # fmt: skip
             log = TensorBoardLog(self.folder.path / "tensorboard" / name)
             with closing(data.store), closing(log):

@@ -155,7 +155,7 @@ class Tracker(ABC):
         """Do what `update` does and tell more about it; the same arguments."""
         frame = self._next_frame(frame)
         xy = instances.read_points(self.n_nodes, self.n_classes)
-        here = np.flatnonzero(~np.isnan(xy[..., 0]).all(axis=1))
+        here = (~np.isnan(xy[..., 0]).all(axis=1)).nonzero()[0]
         self.motion.measure(xy[here])
         self.identities.forget(frame)
         cost, surprise = self._compare(xy, here, instances, frame, image)
@@ -195,7 +195,7 @@ class Tracker(ABC):
     ) -> tuple[Floats, Floats]:
         """Return cost and surprise of every instance with every track (I, T)."""
         cost = np.full((len(xy), len(self.tracks)), np.inf)
-        surprise = np.full_like(cost, np.nan)
+        surprise = np.full(cost.shape, np.nan)
         candidates = self.expect(frame, image)
         classes = instances.class_vectors
         if here.size and len(self.tracks):
@@ -212,7 +212,7 @@ class Tracker(ABC):
 
     def _lead_by_anchors(self, cost: Floats, anchors: Numbers) -> Floats:
         """Return costs that leave an anchored instance no choice."""
-        anchored = np.flatnonzero(anchors >= 0)
+        anchored = (anchors >= 0).nonzero()[0]
         if not anchored.size:
             return cost
         cost = cost.copy()
@@ -229,10 +229,12 @@ class Tracker(ABC):
         """Return the row of the table for every instance: first tracks with a name choose."""
         match = np.full(len(cost), NONE, np.intp)
         named = self.tracks["identity"] >= 0
-        for rows in (np.flatnonzero(named), np.flatnonzero(~named)):
-            free = np.flatnonzero(match < 0)
-            if free.size and rows.size:
-                instances, tracks = self._assign(cost[np.ix_(free, rows)], self._limit)
+        for rows in (named.nonzero()[0], (~named).nonzero()[0]):
+            if not rows.size:
+                continue
+            free = (match < 0).nonzero()[0]
+            if free.size:
+                instances, tracks = self._assign(cost[free[:, None], rows], self._limit)
                 match[free[instances]] = rows[tracks]
         return match
 
@@ -240,9 +242,9 @@ class Tracker(ABC):
         """Return the probability of every choice among all choices of that instance."""
         none = np.exp(-self._limit)
         likelihood = np.exp(-cost)  # 0 for pairs that must not be
-        found = match >= 0
+        found = (match >= 0).nonzero()[0]
         chosen = np.full(len(cost), none)
-        chosen[found] = likelihood[np.flatnonzero(found), match[found]]
+        chosen[found] = likelihood[found, match[found]]
         return np.asarray(chosen / (likelihood.sum(axis=1) + none))
 
     def _take_in(
@@ -255,7 +257,7 @@ class Tracker(ABC):
         frame: int,
     ) -> None:
         """Learn from the instances that were matched."""
-        found = np.flatnonzero(match >= 0)
+        found = (match >= 0).nonzero()[0]
         expected = np.isfinite(cost[found, match[found]])
         usual, led = found[expected], found[~expected]
         self.motion.learn(surprise[usual, match[usual]])
@@ -263,11 +265,12 @@ class Tracker(ABC):
         if led.size:  # an anchor took it where it was not expected
             self.start(match[led], xy[led], frame)
         self._remember(match[found], found, instances, xy, frame)
-        rows = match[usual]
-        rows = rows[frame - self.tracks["mark"][rows] >= DRIFT_FRAMES]
-        exact = rows[frame - self.tracks["mark"][rows] == DRIFT_FRAMES]
-        self.motion.learn_drift(self.tracks["mark_xy"][exact], self.tracks["xy"][exact])
-        self._mark(rows, frame)
+        age = frame - self.tracks["mark"][match[usual]]
+        rows = match[usual[age >= DRIFT_FRAMES]]
+        if rows.size:
+            exact = match[usual[age == DRIFT_FRAMES]]
+            self.motion.learn_drift(self.tracks["mark_xy"][exact], self.tracks["xy"][exact])
+            self._mark(rows, frame)
 
     def _mark(self, rows: NDArray[np.intp], frame: int) -> None:
         """Note where tracks are now, to see later how far they went."""

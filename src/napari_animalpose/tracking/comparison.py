@@ -79,7 +79,7 @@ def compare_instances(
     shift2 = square_shifts(xy, candidates.xy)
     instance, chosen = np.nonzero(shift2 <= reach**2)
     cost = np.full((len(xy), n_tracks), np.inf)
-    surprise = np.full_like(cost, np.nan)
+    surprise = np.full(cost.shape, np.nan)
     track = candidates.track[chosen]
     known = classes is not None and track_classes is not None
     pairs = Pairs(

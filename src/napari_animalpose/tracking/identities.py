@@ -133,7 +133,8 @@ class IdentityBook:
         """
         tracks = self._tracks
         confirmed = (tracks["hits"] >= self._config.confirm_frames) | (tracks["anchor"] >= 0)
-        ready = np.flatnonzero(confirmed & (tracks["identity"] == NONE) & (tracks["last"] == frame))
+        ready = confirmed & (tracks["identity"] == NONE) & (tracks["last"] == frame)
+        ready = ready.nonzero()[0]
         if not ready.size:
             return []
         ready = ready[np.lexsort((-tracks["hits"][ready], tracks["anchor"][ready] < 0))]

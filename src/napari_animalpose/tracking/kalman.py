@@ -63,6 +63,7 @@ class KalmanTracker(Tracker):
     """
 
     summary: ClassVar[str] = "constant velocity (Kalman filter); for most recordings"
+    _ahead: tuple[Floats, Floats]  # motion and covariance of all tracks at the present frame
 
     def columns(self) -> Mapping[str, tuple[DTypeLike, tuple[int, ...]]]:
         """Return motion ((position, velocity), (x, y)), its covariance and the offsets."""
@@ -74,7 +75,7 @@ class KalmanTracker(Tracker):
 
     def expect(self, frame: int, image: NDArray[np.uint8] | None) -> Candidates:
         """Return one pose for every track, moved to this frame."""
-        motion, covariance = self._predict(np.arange(len(self.tracks)), frame)
+        self._ahead = motion, covariance = self._predict(frame)
         variance = covariance[:, 0, 0] + POINT_VARIANCE
         return Candidates(
             xy=motion[:, None, 0] + self.tracks["offset"],
@@ -91,7 +92,7 @@ class KalmanTracker(Tracker):
 
     def observe(self, rows: NDArray[np.intp], xy: Floats, frame: int) -> None:
         """Correct motion and pose with the points seen."""
-        motion, covariance = self._predict(rows, frame)
+        motion, covariance = (ahead[rows] for ahead in self._ahead)  # `expect` came before
         offset = self.tracks["offset"][rows]
         error = xy - motion[:, None, 0] - offset  # (R, K, 2)
         variance = (covariance[:, 0, 0] + POINT_VARIANCE) * self.motion.spread_px**2
@@ -114,14 +115,14 @@ class KalmanTracker(Tracker):
         self.tracks["covariance"][rows] = covariance
         self.tracks["offset"][rows] = offset
 
-    def _predict(self, rows: NDArray[np.intp], frame: int) -> tuple[Floats, Floats]:
-        """Motion (R, 2, 2) and covariance (R, 2, 2) of tracks at a frame."""
+    def _predict(self, frame: int) -> tuple[Floats, Floats]:
+        """Motion (T, 2, 2) and covariance (T, 2, 2) of all tracks at a frame."""
         transitions, noises = tabulate_prediction()
-        gap = frame - self.tracks["last"][rows]
+        gap = frame - self.tracks["last"]
         step = np.minimum(gap, LONGEST)
         transition = transitions[step]
-        motion = transition @ self.tracks["motion"][rows]
-        covariance = transition @ self.tracks["covariance"][rows] @ transition.swapaxes(1, 2)
+        motion = transition @ self.tracks["motion"]
+        covariance = transition @ self.tracks["covariance"] @ transition.swapaxes(1, 2)
         covariance += self.motion.speed**2 * noises[step]
         beyond = (gap - step) * self.motion.speed**2 * (noises[-1] - noises[-2])[0, 0]
         covariance[:, 0, 0] += beyond
