@@ -327,15 +327,12 @@ def print_table(results: dict[str, Any]) -> None:
     """Print steps with what they cost over the video alone, then drags and opening."""
     columns = ("asked_ms", "painted_cpu_ms", "painted_ms")
     steps = results["steps"]
-    alone = {
-        name: statistics.median(s[name] for s in steps if s["way"] == "video alone")
-        for name in columns
-    }
-    titles = ("asked", "over video", "painted, CPU", "over video", "painted, clock")
+    videos = [step for step in steps if step["way"] == "video alone"]
+    titles = ("asked", "over video", "painted, CPU", "over video", "by the clock", "over video")
     print(f"\n{'ms a step':26}{'frames':>10}" + "".join(f"{title:>15}" for title in titles))
     for step in steps:
-        asked, cpu, wall = (step[name] for name in columns)
-        values = (asked, asked - alone["asked_ms"], cpu, cpu - alone["painted_cpu_ms"], wall)
+        alone = min(videos, key=lambda video: abs(video["frames"] - step["frames"]))
+        values = [value for name in columns for value in (step[name], step[name] - alone[name])]
         texts = "".join(f"{value:15.1f}" for value in values)
         print(f"{step['way']:26}{step['frames']:>10,}{texts}")
     for name in ("drag", "open"):

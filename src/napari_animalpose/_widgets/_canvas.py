@@ -467,10 +467,13 @@ def _make_skeleton() -> Vectors:
 
 
 def _make_tracks() -> Tracks:
-    return Tracks(
+    tracks = Tracks(
         np.zeros((1, 4)), name="tracks", tail_length=30, head_length=0, tail_width=2, opacity=0.0,
         metadata={_METADATA: {"role": "tracks"}},
     )  # fmt: skip
+    # napari draws the thumbnail at every step; told of it, it paints all its list of layers.
+    tracks.events.thumbnail.block()
+    return tracks
 
 
 def _colormap_of(present: NDArray[np.intp], colors: NDArray[Any]) -> Colormap:
