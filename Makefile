@@ -24,12 +24,13 @@ demo: $(READY) ## make a sample video, train on it, predict, evaluate: results i
 	rm -rf demo
 	$(BIN)/animalpose demo -o demo
 
+# Two processes, each with some of the files: TensorFlow alone keeps no two cores busy.
 test: $(READY) ## run the tests that take seconds
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 	@$(MAKE) --no-print-directory test-gui
 
 test-all: $(READY) ## run all tests, also the slow ones
-	$(BIN)/python -m pytest -m "" --timeout 1800
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "" --timeout 1800
 	@$(MAKE) --no-print-directory test-gui-all
 
 # The tests of the window have their own process: TensorFlow must not share one with Qt.

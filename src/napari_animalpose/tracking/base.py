@@ -155,7 +155,7 @@ class Tracker(ABC):
         """Do what `update` does and tell more about it; the same arguments."""
         frame = self._next_frame(frame)
         xy = instances.read_points(self.n_nodes, self.n_classes)
-        here = (~np.isnan(xy[..., 0]).all(axis=1)).nonzero()[0]
+        (here,) = np.nonzero(~np.isnan(xy[..., 0]).all(axis=1))
         self.motion.measure(xy[here])
         self.identities.forget(frame)
         cost, surprise = self._compare(xy, here, instances, frame, image)
