@@ -163,8 +163,17 @@ def window(opened: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     yield opened
     if session.document is not None:
         session.document.history.mark_clean()
+        if session.document.is_dirty:  # it was recovered
+            give_up(opened)
     for layer in [one for one in opened.viewer.layers if one not in session.canvas.layers]:
         opened.viewer.layers.remove(layer)
+
+
+def give_up(window: Any) -> None:
+    """Close what is open and answer that its edits are not wanted."""
+    window.answers.given["ask_to_save"] = "discard"
+    assert window.session.may_close()
+    window.session.set_document(None)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import FLY, make_poses
+from conftest import FLY, give_up, make_poses
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QAction
 from qtpy.QtTest import QTest
@@ -105,7 +105,11 @@ def test_work_that_was_not_saved_is_offered_and_recovered(empty, labels):
     assert len(empty.session.document.poses.at(0, 0)) == 1
     assert empty.session.document.is_dirty
     assert empty.viewer.title.startswith("labels.slp* - ")
-    empty.session.set_document(None)
+    empty.session.set_document(None)  # nobody said that the edit is not wanted
+    empty.person.wait(0.1)
+    click(dock, "Recover")
+    assert len(empty.session.document.poses.at(0, 0)) == 1
+    give_up(empty)
     empty.person.wait(0.1)
     assert "Unsaved work" not in texts(dock)
     assert find_recoverable() == []
@@ -123,7 +127,7 @@ def test_what_does_not_fit_a_changed_file_is_told(empty, labels, videos):
     assert empty.session.document is not None
     assert len(empty.messages) == 1
     assert "0 of 1 edits are back" in empty.messages[0]
-    empty.session.set_document(None)
+    give_up(empty)
     (left,) = find_recoverable()
     left.discard()
 
