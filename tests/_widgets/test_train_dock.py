@@ -304,12 +304,12 @@ def earlier(labels: Path) -> Path:
     return folder.path
 
 
-def test_going_on_is_gentler_and_tells_only_what_was_changed(monkeypatch, session, earlier, ready):
+def test_going_on_is_shorter_and_tells_only_what_was_changed(monkeypatch, session, earlier, ready):
     started = capture_start(monkeypatch, ready)
     ready._continue_from(earlier)
     assert not ready.pipeline.isEnabled()
-    assert ready.setup.config.train.learning_rate == 1e-3
-    assert ready.setup.config.train.max_minutes == 2
+    assert ready.setup.config.train.learning_rate == 4e-3
+    assert ready.setup.config.train.max_minutes == 4
     with pytest.raises(KeyError):
         ready.form.editor("networks.single_instance.sigma_px")
     enter(ready.form, "augment.rotation_deg", "20")
