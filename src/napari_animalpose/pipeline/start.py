@@ -91,7 +91,7 @@ class _RunStart:
     """A run folder: the same networks, weights and optimizers.
 
     A run that was stopped before all its networks were trained is completed: those that it
-    has are taken over. Otherwise all of them are trained on, gently.
+    has are taken over. Otherwise all of them are trained on, for half the time.
     """
 
     def __init__(self, folder: RunFolder) -> None:

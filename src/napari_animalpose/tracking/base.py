@@ -159,7 +159,7 @@ class Tracker(ABC):
         self.motion.measure(xy[here])
         self.identities.forget(frame)
         cost, surprise = self._compare(xy, here, instances, frame, image)
-        allowed = self._lead_by_anchors(cost, instances.anchors)
+        allowed = self._lead_by_anchors(cost, instances.anchors, here)
         match = self._match(allowed)
         score = self._rate(allowed, match)
         namings = self.identities.absorb(cost, match)
@@ -210,9 +210,9 @@ class Tracker(ABC):
             )
         return cost, surprise
 
-    def _lead_by_anchors(self, cost: Floats, anchors: Numbers) -> Floats:
-        """Return costs that leave an anchored instance no choice."""
-        anchored = (anchors >= 0).nonzero()[0]
+    def _lead_by_anchors(self, cost: Floats, anchors: Numbers, here: NDArray[np.intp]) -> Floats:
+        """Return costs that leave an anchored instance, if it has a point, no choice."""
+        anchored = here[anchors[here] >= 0]
         if not anchored.size:
             return cost
         cost = cost.copy()

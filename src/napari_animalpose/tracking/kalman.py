@@ -63,7 +63,7 @@ class KalmanTracker(Tracker):
     """
 
     summary: ClassVar[str] = "constant velocity (Kalman filter); for most recordings"
-    _ahead: tuple[Floats, Floats]  # motion and covariance of all tracks at the present frame
+    _ahead: tuple[Floats, Floats, Floats]  # what `_predict` said of the present frame
 
     def columns(self) -> Mapping[str, tuple[DTypeLike, tuple[int, ...]]]:
         """Return motion ((position, velocity), (x, y)), its covariance and the offsets."""
@@ -75,8 +75,8 @@ class KalmanTracker(Tracker):
 
     def expect(self, frame: int, image: NDArray[np.uint8] | None) -> Candidates:
         """Return one pose for every track, moved to this frame."""
-        self._ahead = motion, covariance = self._predict(frame)
-        variance = covariance[:, 0, 0] + POINT_VARIANCE
+        self._ahead = motion, covariance, noise = self._predict(frame)
+        variance = covariance[:, 0, 0] + self.motion.speed**2 * noise[:, 0, 0] + POINT_VARIANCE
         return Candidates(
             xy=motion[:, None, 0] + self.tracks["offset"],
             track=np.arange(len(self.tracks)),
@@ -92,7 +92,8 @@ class KalmanTracker(Tracker):
 
     def observe(self, rows: NDArray[np.intp], xy: Floats, frame: int) -> None:
         """Correct motion and pose with the points seen."""
-        motion, covariance = (ahead[rows] for ahead in self._ahead)  # `expect` came before
+        motion, covariance, noise = (ahead[rows] for ahead in self._ahead)
+        covariance += self.motion.speed**2 * noise  # the speed as it is known by now
         offset = self.tracks["offset"][rows]
         error = xy - motion[:, None, 0] - offset  # (R, K, 2)
         variance = (covariance[:, 0, 0] + POINT_VARIANCE) * self.motion.spread_px**2
@@ -115,15 +116,14 @@ class KalmanTracker(Tracker):
         self.tracks["covariance"][rows] = covariance
         self.tracks["offset"][rows] = offset
 
-    def _predict(self, frame: int) -> tuple[Floats, Floats]:
-        """Motion (T, 2, 2) and covariance (T, 2, 2) of all tracks at a frame."""
+    def _predict(self, frame: int) -> tuple[Floats, Floats, Floats]:
+        """Motion, covariance and what to add for a speed of 1, (T, 2, 2), of all tracks."""
         transitions, noises = tabulate_prediction()
         gap = frame - self.tracks["last"]
         step = np.minimum(gap, LONGEST)
         transition = transitions[step]
         motion = transition @ self.tracks["motion"]
         covariance = transition @ self.tracks["covariance"] @ transition.swapaxes(1, 2)
-        covariance += self.motion.speed**2 * noises[step]
-        beyond = (gap - step) * self.motion.speed**2 * (noises[-1] - noises[-2])[0, 0]
-        covariance[:, 0, 0] += beyond
-        return motion, covariance
+        noise = noises[step]
+        noise[:, 0, 0] += (gap - step) * (noises[-1] - noises[-2])[0, 0]
+        return motion, covariance, noise
