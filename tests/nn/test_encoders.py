@@ -414,7 +414,7 @@ def test_statistics_are_averaged_like_weights():
 def test_statistics_of_a_learning_encoder_move_and_those_of_a_frozen_one_stay(narrow_file):
     for trainable in (True, False):
         trainer = make_trainer(weights=str(narrow_file), trainable=trainable)
-        trainer.start_from_file()
+        trainer.start_anew()
         before = {w.path: w.numpy().copy() for w in trainer.network.weights}
         for old, new in zip(trainer.averaged.weights, trainer.network.weights, strict=True):
             np.testing.assert_array_equal(old, new)
@@ -447,7 +447,7 @@ def test_a_network_without_weights_starts_at_random(monkeypatch):
     monkeypatch.setattr(pretrained, "urlopen", refuse)
     trainer = make_trainer()
     before = trainer.network.get_weights()
-    trainer.start_from_file()
+    trainer.start_anew()
     for old, new in zip(before, trainer.network.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 

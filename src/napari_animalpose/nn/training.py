@@ -27,6 +27,7 @@ from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.dataset import Batch, BatchSampler
 from napari_animalpose.nn.geometry import scale_points, unscale_points
 from napari_animalpose.nn.heads import HEADS
+from napari_animalpose.nn.models.balance import balance_layers
 from napari_animalpose.nn.models.device import adjust_intensity, cut_out, warp_images
 from napari_animalpose.nn.models.encoder import load_encoder_weights
 from napari_animalpose.nn.models.forward import Forward
@@ -316,8 +317,8 @@ class Trainer:
         )
         self._on_best(self.best)
 
-    def start_from_file(self) -> None:
-        """Give the encoder the weights that its options ask for; none leaves it random.
+    def start_anew(self) -> None:
+        """Give the encoder the weights that its options ask for, or suit random ones to images.
 
         For a new network only: one that goes on with a run has learned from them already.
 
@@ -328,8 +329,10 @@ class Trainer:
         """
         path = find_weights(self.model)
         if path is None:
-            return
-        load_encoder_weights(self.network, backbone_options(self.model), path)
+            images = self._inputs(Batch(*map(tf.convert_to_tensor, self.sampler.draw())))
+            balance_layers(self.network, images, self.head.n_outputs)
+        else:
+            load_encoder_weights(self.network, backbone_options(self.model), path)
         self.averaged.set_weights(self.network.get_weights())
         self.best = Checkpoint(self.averaged.get_weights())
 

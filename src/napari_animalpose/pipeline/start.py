@@ -151,7 +151,7 @@ class _RunStart:
         from napari_animalpose.nn.training import Checkpoint
 
         if not self.knows(name):
-            trainer.start_from_file()
+            trainer.start_anew()
             return
         shapes = [weight.shape for weight in trainer.network.weights]
         weights = self.folder.read_weights(name, shapes)
@@ -224,7 +224,7 @@ class _SleapStart:
 
         model = self.composition.models.get(name)
         if model is None:
-            trainer.start_from_file()
+            trainer.start_anew()
             return
         transfer_weights(trainer.network, model, self.skeleton)
         trainer.restore(Checkpoint(trainer.network.get_weights()))

@@ -144,7 +144,7 @@ class TrainingSession:
                 )  # fmt: skip
                 on_event(Part(NETWORK, self._describe(trainer)))
                 if start is None:
-                    trainer.start_from_file()
+                    trainer.start_anew()
                 else:
                     start.restore(trainer, name)
                 log.write_graph(trainer.forward.trace())
