@@ -67,14 +67,19 @@ def test_black_images_change_nothing(network):
         np.testing.assert_array_equal(one, other)
 
 
-def test_normalised_layers_stay(images):
+def test_networks_that_normalise_batches_stay(images):
     config = ModelConfig(
         backbone="unet", channels=1,
         backbone_options={"filters": 4, "down_blocks": 2, "normalization": "batch"},
     )  # fmt: skip
     network = build_network(config, {"maps": 3})
-    convolutions = [
-        x.name for x in network.layers
-        if isinstance(x, keras.layers.Conv2D) and x.use_bias and x.name != "maps"
-    ]  # fmt: skip
-    assert balance_layers(network, images, ("maps",)) == len(convolutions)
+    before = network.get_weights()
+    assert balance_layers(network, images, ("maps",)) == 0
+    for one, other in zip(before, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_weights_do_not_explode_where_there_is_hardly_any_contrast(network, images):
+    largest = max(np.abs(weight).max() for weight in network.get_weights())
+    assert balance_layers(network, 0.5 + 0.002 * images, ("maps",)) > 5
+    assert max(np.abs(weight).max() for weight in network.get_weights()) < 25 * largest

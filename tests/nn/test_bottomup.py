@@ -115,6 +115,7 @@ def test_the_most_animals():
     assert np.isfinite(found.points).all()
 
 
+@pytest.mark.slow
 def test_more_animals_than_peaks_are_kept_for():
     truth = place(*((50 + 70 * i, 60, 90) for i in range(6)))[None]
     for max_peaks in (1, 3, 6):

@@ -192,6 +192,7 @@ def test_features_are_those_of_the_published_encoder(published):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.ptp(expected))
 
 
+@pytest.mark.slow
 def test_an_atrous_encoder_finds_the_same_features_and_those_between_them(published):
     """Dilation in place of the last stride is exact: no weight means anything else."""
     backbone, _, files = published

@@ -425,6 +425,7 @@ def data_for(name, config, labels, video):
     return prepare([video], labels, split, config, name, 20.0, ignore_event, never_stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["centered_instance_id", "multi_instance_id"])
 def test_a_small_network_learns_points_and_names(name):
     video, labels = two_dots(40)

@@ -178,6 +178,7 @@ def test_going_on_never_ends_worse_than_it_started(trained):
         np.testing.assert_array_equal(value, expected)
 
 
+@pytest.mark.slow
 def test_going_on_is_better_where_there_is_more_to_learn():
     """Half trained, then on with as many frames again: better than the start, by far."""
     first, _, _ = make_trainer(draw_data(4, 8), epochs=2)

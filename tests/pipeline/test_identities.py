@@ -184,6 +184,7 @@ def check_run(labels, tmp_path, tiny_overrides, pipeline):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_folder_keeps_the_names(labels, tmp_path, tiny_overrides):
     check_run(labels, tmp_path, tiny_overrides, "bottomup-id")
 

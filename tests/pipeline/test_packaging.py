@@ -200,6 +200,7 @@ def test_a_zip_of_a_run_is_as_good_as_the_folder(
     assert by_split.poses == predict(tiny_labels, tiny_run.path, split="validation").poses
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_zip(
     zipped: Path, tiny_run: Any, tiny_labels: Path, tmp_path: Path
 ) -> None:

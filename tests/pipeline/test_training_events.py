@@ -185,6 +185,7 @@ def test_stopped_early_a_run_that_goes_on_keeps_what_it_started_from(
     assert more.metrics["validation"]["n_frames"] == 3
 
 
+@pytest.mark.slow
 def test_cancelled_in_the_second_network_nothing_is_kept(tiny_labels, tiny_overrides, tmp_path):
     recorder = Recorder(StopRequest.CANCEL, trains("centered_instance"))
     with pytest.raises(CancelledError):

@@ -11,6 +11,7 @@ import numpy as np
 __all__ = ["balance_layers"]
 
 LEAST_SHARE = 0.1  # of the mean deviation of a layer: what a quieter channel counts as
+LEAST = 0.05  # and in all: steps of one size hardly move weights that have become very large
 SILENT = 1e-4  # mean deviation of a layer that sees nothing, which is left as it is
 
 
@@ -18,15 +19,15 @@ def balance_layers(network: Any, images: Any, outputs: Collection[str] = ()) -> 
     """Scale and shift the convolutions of a new network; return how many.
 
     Afterwards every channel of every convolution has mean 0 and standard deviation 1 over
-    these images, so that each rectifier behind it is open for half of what it sees. Random
-    weights alone let bright backgrounds shut many of them for good, and a network whose
-    targets are nearly everywhere 0 then stays at 0 for hundreds of steps, or for ever.
+    these images (less where they have hardly any contrast), so that each rectifier behind it
+    is open for half of what it sees. Random weights alone let bright backgrounds shut many of
+    them for good, and a network whose targets are nearly everywhere 0 then stays at 0 for
+    hundreds of steps, or for ever.
 
     Parameters
     ----------
     network : keras.Model
-        With random weights; changed in place. Convolutions without bias, which have a
-        normalisation behind them, stay as they are.
+        With random weights; changed in place. One that normalises batches stays as it is.
     images : tensor, shape (B, H, W, C)
         As in training.
     outputs : collection of str
@@ -39,8 +40,10 @@ def balance_layers(network: Any, images: Any, outputs: Collection[str] = ()) -> 
     the last.
     """
     count = 0
+    if any(isinstance(layer, keras.layers.BatchNormalization) for layer in network.layers):
+        return count
     for layer in network.layers:
-        if type(layer) is not keras.layers.Conv2D or not layer.use_bias or layer.name in outputs:
+        if type(layer) is not keras.layers.Conv2D or layer.name in outputs:
             continue
         seen = np.asarray(
             keras.ops.cast(keras.Model(network.input, layer.output)(images), "float32")
@@ -49,7 +52,7 @@ def balance_layers(network: Any, images: Any, outputs: Collection[str] = ()) -> 
         usual = float(deviation.mean())
         if usual < SILENT:
             continue
-        scale = np.maximum(deviation, LEAST_SHARE * usual)
+        scale = np.maximum(deviation, max(LEAST, LEAST_SHARE * usual))
         kernel, bias = layer.get_weights()
         layer.set_weights([kernel / scale, (bias - mean) / scale])
         count += 1
