@@ -9,6 +9,7 @@ from napari.layers import Vectors
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal  # type: ignore[attr-defined]
 
+from napari_animalpose._widgets._aside import add_aside, remove_aside
 from napari_animalpose.config import RunConfig
 from napari_animalpose.errors import AnimalPoseError
 from napari_animalpose.pipeline.previews import NetworkGeometry, Rectangle, describe_geometry
@@ -113,15 +114,12 @@ class GeometryOverlay(QObject):
         return np.tile([(width - 1) / 2, (height - 1) / 2], (n_nodes, 1))
 
     def _add(self) -> Vectors:
-        """Add the layer and leave the one that a person works on active."""
         viewer = self._session.viewer
-        active = viewer.layers.selection.active
         layer = Vectors(
             np.zeros((0, 2, 2)), ndim=2, name=_NAME, vector_style="line", opacity=0.9,
         )  # fmt: skip
         self._layer = layer
-        viewer.add_layer(layer)
-        viewer.layers.selection.active = active
+        add_aside(viewer, layer)
         viewer.layers.events.removed.connect(self._on_removed)
         return layer
 
@@ -131,11 +129,7 @@ class GeometryOverlay(QObject):
             return
         viewer = self._session.viewer
         viewer.layers.events.removed.disconnect(self._on_removed)
-        if layer in viewer.layers:
-            active = viewer.layers.selection.active
-            viewer.layers.remove(layer)
-            if active is not layer:
-                viewer.layers.selection.active = active
+        remove_aside(viewer, layer)
 
     def _on_removed(self, event: Any) -> None:
         if self._layer is not None and event.value is self._layer:

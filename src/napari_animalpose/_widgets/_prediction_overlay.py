@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
 from napari_animalpose._layers import xy_to_yx
+from napari_animalpose._widgets._aside import add_aside, remove_aside
 from napari_animalpose._widgets._frame_layers import Vectors
 from napari_animalpose.data.skeleton import Skeleton
 
@@ -59,18 +60,12 @@ class PredictionOverlay(QObject):
             return
         viewer = self._session.viewer
         viewer.layers.events.removed.disconnect(self._on_removed)
-        active = viewer.layers.selection.active
-        viewer.layers.remove(layer)
-        if active is not layer:
-            viewer.layers.selection.active = active
+        remove_aside(viewer, layer)
 
     def _add(self) -> Vectors:
-        """Add the layer and leave the one that a person works on active."""
         viewer = self._session.viewer
-        active = viewer.layers.selection.active
         self._layer = Vectors(np.zeros((0, 2, 2)), ndim=2, name=_NAME, vector_style="line")
-        viewer.add_layer(self._layer)
-        viewer.layers.selection.active = active
+        add_aside(viewer, self._layer)
         viewer.layers.events.removed.connect(self._on_removed)
         return self._layer
 
