@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -89,10 +89,7 @@ def rank_errors(comparison: Comparison, count: int | None = None) -> list[Instan
     invented = np.setdiff1d(_with_points(predicted), matches.predicted)
     surest = np.argsort(-np.nan_to_num(predicted.score[invented]), kind="stable")
     ranked += [
-        replace(
-            _unmatched(predicted, row, "invented", predicted_row=row),
-            predicted_xy=predicted.xy[row],
-        )
+        _unmatched(predicted, row, "invented", predicted_row=row)
         for row in invented[surest].tolist()
     ]
     return ranked[:count]
@@ -123,7 +120,8 @@ def _unmatched(
     predicted_row: int = -1,
 ) -> InstanceError:
     nan, place = float("nan"), (int(poses.video[row]), int(poses.frame[row]))
-    return InstanceError(*place, kind, nan, -1, nan, instance, truth_row, predicted_row)
+    found = poses.xy[row] if predicted_row >= 0 else None
+    return InstanceError(*place, kind, nan, -1, nan, instance, truth_row, predicted_row, found)
 
 
 def _with_points(poses: Poses) -> NDArray[np.intp]:
