@@ -28,6 +28,14 @@ settings.register_profile("thorough", settings.get_profile("default"), max_examp
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+def pytest_runtest_setup() -> None:
+    """Start every test with the same random weights, whatever ran before it."""
+    if "keras" in sys.modules:
+        import keras
+
+        keras.utils.set_random_seed(0)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Return the folder of real recordings; skip where the environment names none."""

@@ -22,6 +22,7 @@ from scipy.optimize import linear_sum_assignment
 
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import DataError
+from napari_animalpose.nn.fragments import merge_fragments
 
 __all__ = [
     "Candidates",
@@ -35,7 +36,6 @@ __all__ = [
 ]
 
 Floats = NDArray[np.floating[Any]]
-FAR = 10**6  # edges between nodes of different trees
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def group_peaks(
     sources = match_edges(scores, support, weights, how)
     peaks, evidence = _assemble(points, values, scores, sources, edges, order)
     if how.max_gap_px > 0:
-        _merge_fragments(peaks, evidence, points, skeleton, how.max_gap_px)
+        merge_fragments(peaks, evidence, _take(points, peaks), skeleton, how.max_gap_px)
     peaks, evidence = _select(peaks, evidence, _take(values[..., None], peaks)[..., 0], how)
     candidates = None
     if return_candidates:
@@ -411,89 +411,3 @@ def _take(values: Floats, peaks: NDArray[np.int64]) -> NDArray[np.float32]:
     index = np.maximum(peaks, 0).transpose(0, 2, 1)[..., None]  # (B, K, I, 1)
     taken = np.take_along_axis(values, index, axis=2).transpose(0, 2, 1, 3)
     return np.where(peaks[..., None] >= 0, taken, np.nan).astype(np.float32)
-
-
-# ------------------------------------------------------- parts held apart by missing nodes
-@lru_cache(maxsize=16)
-def _hops(skeleton: Skeleton) -> NDArray[np.int64]:
-    """Edges on the way from node to node, (K, K); `FAR` between different trees."""
-    hops = np.full((len(skeleton), len(skeleton)), FAR)
-    np.fill_diagonal(hops, 0)
-    for a, b in skeleton.edges:
-        hops[a, b] = hops[b, a] = 1
-    for middle in range(len(skeleton)):  # Floyd and Warshall
-        hops = np.minimum(hops, hops[:, middle, None] + hops[None, middle])
-    return np.asarray(np.minimum(hops, FAR), np.int64)
-
-
-def _merge_fragments(
-    peaks: NDArray[np.int64],
-    evidence: NDArray[np.float64],
-    points: NDArray[np.float32],
-    skeleton: Skeleton,
-    max_gap_px: float,
-) -> None:
-    """Join, in place, fragments of one animal that a missing node holds apart.
-
-    Two fragments belong together if they share no node, nothing speaks against it (the
-    way between them on the skeleton leads over nodes that both lack, or they are on
-    different trees) and the gap is small; the smallest gaps are closed first. At least
-    one of the two must have two points: two lone peaks are noise.
-    """
-    present = peaks >= 0  # (B, F, K)
-    shared = np.matmul(present.astype(np.float32), present.transpose(0, 2, 1).astype(np.float32))
-    size = present.sum(axis=-1)
-    possible = (shared == 0) & (size[:, :, None] >= 2) & (size[:, None, :] >= 1)
-    places = _take(points, peaks)
-    for frame in np.flatnonzero(possible.any(axis=(1, 2))):
-        first, second = np.nonzero(possible[frame])
-        gaps, a, b = _measure_gaps(places[frame], first, second, _hops(skeleton))
-        root = np.arange(peaks.shape[1])
-        for n in np.argsort(gaps, kind="stable"):
-            if not gaps[n] <= max_gap_px:
-                break
-            one, other = root[first[n]], root[second[n]]
-            union = present[frame, one] | present[frame, other]
-            if one == other or (present[frame, one] & present[frame, other]).any():
-                continue
-            if (union & _between(_hops(skeleton), a[n], b[n])).any():
-                continue
-            taken = present[frame, other]
-            peaks[frame, one, taken] = peaks[frame, other, taken]
-            evidence[frame, one] += evidence[frame, other]
-            peaks[frame, other], evidence[frame, other] = -1, 0
-            present[frame, one], present[frame, other] = union, False
-            root[root == other] = one
-
-
-def _between(hops: NDArray[np.int64], a: int, b: int) -> NDArray[np.bool_]:
-    """Nodes on the way from a to b, without the two, (K,); none between different trees."""
-    between = (hops[a] + hops[b] == hops[a, b]) & (hops[a, b] < FAR)
-    between[[a, b]] = False
-    return np.asarray(between)
-
-
-def _measure_gaps(
-    places: NDArray[np.float32],
-    first: NDArray[np.intp],
-    second: NDArray[np.intp],
-    hops: NDArray[np.int64],
-) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp]]:
-    """How far pairs of fragments are apart, where they are closest on the skeleton.
-
-    On different trees the closest points in the image count. Neighbours on the skeleton
-    that were not joined have an infinite gap: the field said no.
-
-    Returns
-    -------
-    gaps : float32 (N,), px
-    a, b : the nodes of the first and the second fragment between which the gap is
-    """
-    steps = places[first][:, :, None] - places[second][:, None]  # (N, K, K, 2)
-    distance = np.hypot(steps[..., 0], steps[..., 1])
-    # The skeleton decides, distance between equals; a hop weighs more than any distance.
-    cost = np.where(np.isfinite(distance), hops * 1e6 + distance, np.inf)
-    flat = cost.reshape(len(first), -1).argmin(axis=1)
-    a, b = np.unravel_index(flat, hops.shape)
-    gaps = distance.reshape(len(first), -1)[np.arange(len(first)), flat]
-    return np.where(hops[a, b] >= 2, gaps, np.inf).astype(np.float32), a, b
