@@ -72,7 +72,7 @@ def test_napari_may_keep_the_window_after_we_agreed(fresh):
     _, session = fresh
     move(session)
     session.dialogs.ask_to_save = lambda document: "discard"
-    assert session.eventFilter(session.window, QCloseEvent()) is False
+    assert session._watch.eventFilter(session.window, QCloseEvent()) is False
     QApplication.processEvents()
     assert not session.is_closed
     QApplication.sendEvent(session.window, QEvent(QEvent.Type.Hide))

@@ -124,7 +124,7 @@ def _sections() -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _keys_of(name: str) -> str:
     """Return the keys of an action as napari shows them, the person's own if there are any."""
-    bound = ["?"] if name == "show_keys" else []  # `Session.watch_window` sees to it
+    bound = ["?"] if name == "show_keys" else []  # `WindowWatch` sees to it
     bound += _shortcuts(name)
     bound += [key for key, target in LAYER_KEYS.items() if target == name]
     return ", ".join(_readable(key) for key in dict.fromkeys(bound))

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from napari.utils.notifications import show_error, show_info
 from numpy.typing import NDArray
-from qtpy.QtCore import QEvent, QObject, QTimer, Signal  # type: ignore[attr-defined]
-from qtpy.QtGui import QKeySequence, QShortcut  # type: ignore[attr-defined]
+from qtpy.QtCore import QObject, QTimer, Signal  # type: ignore[attr-defined]
 from qtpy.QtWidgets import QWidget
 
 from napari_animalpose._layers import Style
@@ -24,8 +23,15 @@ from napari_animalpose._widgets import _settings
 from napari_animalpose._widgets._canvas import Canvas
 from napari_animalpose._widgets._dialogs import Dialogs, busy_cursor
 from napari_animalpose._widgets._docks import show_dock
+from napari_animalpose._widgets._first_look import (
+    explain_missing,
+    first_to_show,
+    guess_shape,
+    measure_animal,
+)
 from napari_animalpose._widgets._settings import PLUGIN, Settings
 from napari_animalpose._widgets._video_array import VideoArray
+from napari_animalpose._widgets._window_watch import WindowWatch
 from napari_animalpose.data.edit_kinds import Edit
 from napari_animalpose.data.history import Change
 from napari_animalpose.data.poses import Poses, Visibility
@@ -117,16 +123,14 @@ class Session(QObject):
         self._given_up: weakref.ref[Document] | None = None  # its edits are not wanted
         self._range: tuple[int, int] | None = None
         self._array: VideoArray | None = None
-        # The window holds the viewer: held strongly from here, neither would ever go.
-        self._window: weakref.ref[QWidget] | None = None
-        self._is_closing = False
-        self._close_checks: list[Any] = []
         self.animal_px = 80.0
         self._autosave = QTimer(self)
         self._autosave.timeout.connect(self._save_quietly)
-        self._stays_open = QTimer(self)
-        self._stays_open.setSingleShot(True)
-        self._stays_open.timeout.connect(self._stay_open)
+        self._watch = WindowWatch()
+        self._watch.add_check(self.may_close)
+        self._watch.closed.connect(self.close)
+        self._watch.stayed.connect(self._stay_open)
+        self._watch.help_wanted.connect(self._show_keys)
         self._dropped: tuple[list[str | Path], float] = [], -math.inf  # videos, when
         viewer.dims.events.current_step.connect(self._on_step)
         self.canvas.selection_changed.connect(self.selection_changed)
@@ -143,7 +147,7 @@ class Session(QObject):
     @property
     def window(self) -> QWidget | None:
         """The window of the viewer, once a dock of ours has been in it: parent of dialogs."""
-        return None if self._window is None else self._window()
+        return self._watch.window
 
     def open(self, path: str | Path, *, ask: bool = True, as_example: bool = False) -> bool:
         """Open labels, a video or a folder in place of what is open; return whether it is.
@@ -205,7 +209,7 @@ class Session(QObject):
             self.canvas.close()
         else:
             document.on_change.append(self._on_change)
-            self.animal_px = _measure_animal(document.poses)
+            self.animal_px = measure_animal(document.poses)
             self._show_document(document)
         self._restart_autosave()
         self._update_title()
@@ -217,7 +221,7 @@ class Session(QObject):
         self.canvas.begin_anew()
         self.canvas.style = self._style()
         self.video = self.frame = 0
-        video, frame = _first_to_show(document)
+        video, frame = first_to_show(document)
         self._show_video(video)
         self.canvas.ensure_layers()
         self._apply_trail_length()
@@ -249,8 +253,8 @@ class Session(QObject):
             len(video), video[0]
             self._array = VideoArray(video)
         except (VideoError, IndexError) as error:
-            self._array = VideoArray(video, _guess_shape(document, number))
-            self.show_error(_explain_missing(video, error))
+            self._array = VideoArray(video, guess_shape(document, number))
+            self.show_error(explain_missing(video, error))
         self.canvas.show_video(self._array, video.name)
 
     def _drop_array(self) -> None:
@@ -579,46 +583,19 @@ class Session(QObject):
 
     def watch_window(self, widget: QWidget) -> None:
         """Learn which window the viewer has from a widget in it, to ask before it closes."""
-        window = widget.window()
-        if window is not None and window is not self.window and window is not widget:
-            self._window = weakref.ref(window)
-            window.installEventFilter(self)
-            window.destroyed.connect(self._on_window_gone)
-            # napari's keys have no question mark, which is on another key in each country.
-            self._help = QShortcut(window)
-            self._help.setKeys([QKeySequence("?"), QKeySequence("Shift+?")])
-            self._help.activated.connect(self._show_keys)
+        self._watch.watch(widget)
+
+    def add_close_check(self, check: Callable[[], bool]) -> None:
+        """Have a function asked before the window closes; False keeps it open."""
+        self._watch.add_check(check)
 
     def _show_keys(self) -> None:
         from napari_animalpose._widgets._actions import run_action
 
         run_action("show_keys", self)
 
-    def add_close_check(self, check: Any) -> None:
-        """Have a function asked before the window closes; False keeps it open."""
-        self._close_checks.append(check)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Ask about unsaved work when the window is about to close."""
-        if watched is not self.window or event is None:
-            return False
-        if event.type() == QEvent.Type.Close:
-            if not (self.may_close() and all(check() for check in self._close_checks)):
-                event.ignore()
-                return True
-            # napari may ask a question of its own now, and keep the window after all.
-            self._is_closing = True
-            self._stays_open.start(0)
-        elif event.type() == QEvent.Type.Hide and self._is_closing:
-            self.close()
-        return False
-
     def _stay_open(self) -> None:
-        self._is_closing, self._given_up = False, None
-
-    def _on_window_gone(self) -> None:
-        self._window = None
-        self.close()
+        self._given_up = None
 
     def close(self) -> None:
         """End the session without a question; unsaved edits stay in their journal."""
@@ -630,10 +607,7 @@ class Session(QObject):
             self._close_document(self.document)
             self.document = None
         self._drop_array()
-        window = self.window
-        if window is not None:
-            window.removeEventFilter(self)
-            self._help.setEnabled(False)
+        self._watch.stop()
         for key in [key for key, session in _SESSIONS.items() if session is self]:
             del _SESSIONS[key]
 
@@ -642,50 +616,3 @@ def _was_changed_elsewhere(document: Document) -> bool:
     """Whether to save would write over what another program wrote."""
     path = document.path
     return path is not None and path.exists() and document.has_changed_on_disk
-
-
-def _measure_animal(poses: Poses, sample: int = 200) -> float:
-    """Return the median diagonal of the boxes around some instances, in px."""
-    if not len(poses) or not poses.n_nodes:
-        return 80.0
-    rows = poses.select(np.unique(np.linspace(0, len(poses) - 1, sample).astype(np.intp)))
-    xy = rows.xy.astype(np.float64)
-    xy = xy[np.isfinite(xy).all(axis=-1).sum(axis=1) > 1]
-    if not len(xy):
-        return 80.0
-    box = np.nanmax(xy, axis=1) - np.nanmin(xy, axis=1)
-    return float(np.median(np.hypot(*box.T)))
-
-
-def _first_to_show(document: Document) -> tuple[int, int]:
-    """Return the video and frame to begin with: the first labelled, predicted or any one."""
-    poses = document.poses
-    if not len(poses):
-        return 0, 0
-    labels = np.flatnonzero(poses.is_label)
-    row = int(labels[0]) if len(labels) else 0
-    return int(poses.video[row]), int(poses.frame[row])
-
-
-def _explain_missing(video: Any, error: Exception) -> str:
-    """Return what to do about a video that does not open."""
-    if getattr(video, "exists", True):
-        return f"{error} Until then the picture is black."
-    return (
-        f"Expected the video {video.source!r}; received no such file. Say where it is: Project > "
-        "Find this video. Until then the picture is black."
-    )
-
-
-def _guess_shape(document: Document, number: int) -> tuple[int, int, int, int]:
-    """Return (N, H, W, 1) of a video that cannot be opened, from what is known of it."""
-    video, poses = document.videos[number], document.poses
-    rows = poses.select(np.flatnonzero(poses.video == number))
-    last = int(rows.frame[-1]) + 1 if len(rows) else 1
-    try:
-        n, height, width, _ = video.shape
-        return max(n, last), height, width, 1
-    except VideoError:
-        placed = rows.xy[np.isfinite(rows.xy).all(axis=-1)]
-        width, height = placed.max(axis=0) + 1 if len(placed) else (640, 480)
-        return last, int(np.ceil(height)), int(np.ceil(width)), 1
