@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import napari_animalpose as ap
-from napari_animalpose.config import IdentityConfig, TrackConfig
+from napari_animalpose.config import IdentityConfig, StitchConfig, TrackConfig
 from napari_animalpose.data.poses import Origin, Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
@@ -13,6 +13,7 @@ from napari_animalpose.io.labels import write_labels
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.jobs import Progress, StopRequest
 from napari_animalpose.pipeline import evaluate
+from napari_animalpose.pipeline.looked_at import FRAMES_KEY
 from napari_animalpose.pipeline.tracking import track_in_detail
 from napari_animalpose.sample import make_sample
 
@@ -72,6 +73,48 @@ def test_cancel_keeps_nothing_and_stopping_early_removes_nothing():
     assert len(half) == len(poses)
     assert (half.track >= 0).any()
     assert (half.track == -1).any()
+
+
+@pytest.mark.parametrize("max_animals", [0, 1])
+@pytest.mark.parametrize("tracks", [(-1, -1), (0, 1)])
+def test_labels_whose_tracks_do_not_count_name_nobody(tracks, max_animals):
+    """One animal that the first pass loses for ten frames, labelled before and after."""
+    poses = walk_apart()
+    poses = poses.select((poses.xy[:, 0, 1] < 120) & ~np.isin(poses.frame, range(20, 30)))
+    track = np.full(len(poses), -1)
+    track[np.isin(poses.frame, (10, 50))] = tracks
+    origin = np.where(np.isin(poses.frame, (10, 50)), Origin.USER, Origin.PREDICTED)
+    poses = poses.replace(track=track, origin=origin, track_names=("one", "two"))
+    first_pass = TrackConfig(max_gap_frames=2, user_tracks="overwrite", max_animals=max_animals)
+    if tracks == (-1, -1):
+        first_pass = first_pass.replace(user_tracks="anchor")
+    done = track_in_detail(poses, IdentityConfig(track=first_pass).with_animals(max_animals))
+    assert len(done.poses.track_names) == 1
+    assert (done.poses.track == 0).all()
+
+
+@pytest.mark.parametrize("config", [
+    IdentityConfig().with_animals(2),
+    IdentityConfig(stitch=StitchConfig(max_animals=2)),
+])  # fmt: skip
+def test_scattered_frames_keep_their_animals(config):
+    poses = walk_apart(101)
+    few = poses.select(np.isin(poses.frame, (5, 9, 100)))
+    assert track_in_detail(few, config).poses == few
+
+
+def test_frames_that_the_file_says_were_looked_at_count():
+    poses = walk_apart()
+    alone = poses.select(poses.frame == 0).select([0])
+    false = alone.replace(frame=[90], xy=alone.xy + 5000.0)
+    project = Project(
+        videos=(make_sample(n_frames=100, n_animals=1).video,), poses=Poses.concat([poses, false])
+    )
+    assert len(ap.track(project, max_animals=2).poses) == 121
+    provenance = {FRAMES_KEY: {"0": "0-99"}}
+    looked_at = ap.track(project.replace(provenance=provenance), max_animals=2)
+    assert len(looked_at.poses) == 120
+    assert (looked_at.poses.track >= 0).all()
 
 
 def test_progress_is_told():

@@ -141,6 +141,14 @@ def test_each_animal_has_its_own_limb_lengths():
     assert len(find_errors(tabulate(xy), kinds=["limb"])) == 0
 
 
+def test_a_track_of_the_same_name_in_another_video_is_another_animal():
+    small, large = walk(1), walk(1)
+    large = (large - large[:, :, 3:]) * 2 + large[:, :, 3:]
+    large[20:26, 0, 0] += (60, 0)
+    record = only(Poses.concat([tabulate(small), tabulate(large).replace(video=1)]), "limb")
+    assert [record[key] for key in ("video", "first", "last", "node")] == [1, 20, 25, "nose"]
+
+
 def test_missing_and_surplus_animals_are_counted():
     keep = np.ones(2 * N, bool)
     keep[[2 * 30, 2 * 31, 2 * 33]] = False

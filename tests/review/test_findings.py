@@ -112,7 +112,7 @@ def test_any_table_gives_valid_addresses_in_order(poses):
     assert (found.frame <= found.last).all()
     for row in range(len(found)):
         there = poses.at(int(found.video[row]), int(found.frame[row]))
-        assert found.instance[row] < len(there)
+        assert found.instance[row] < len(there) == found.n_instances[row]
         if found.instance[row] >= 0:
             assert there.track[found.instance[row]] == found.track[row]
         assert found.kind[row] in FINDERS

@@ -144,6 +144,9 @@ def test_instances_without_a_track_can_go():
     )
     assert remove_untracked(poses)[0].track.tolist() == [0, -1]
     assert remove_untracked(poses, change_labels=True)[0].track.tolist() == [0]
+    here = poses.frame == 1
+    assert remove_untracked(poses, within=here)[0] == poses
+    assert len(remove_untracked(poses, within=here, change_labels=True)[0]) == 2
 
 
 STEPS = {

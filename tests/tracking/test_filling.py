@@ -92,6 +92,23 @@ def test_frames_on_a_stride_are_filled_on_the_stride():
     assert short.poses == track(frame / 8.0, frame)
 
 
+def test_a_frame_off_the_stride_changes_nothing_for_the_others():
+    frame = np.array([0, 8, 16, 24, 32, 37, 40, 56, 64])
+    filled = smooth_poses(track(frame / 8.0, frame), SmoothConfig("linear", max_gap_frames=7))
+    assert filled.poses.frame.tolist() == [0, 8, 16, 24, 32, 37, 40, 48, 56, 64]
+    np.testing.assert_allclose(filled.poses.xy[:, 0, 0], filled.poses.frame / 8.0)
+    # From frame 37, which is none of the grid, nothing leads to frame 56 in steps of 8.
+    apart = track(frame / 8.0, frame).select(frame != 40)
+    assert smooth_poses(apart, SmoothConfig("linear", max_gap_frames=7)).poses == apart
+
+
+def test_the_stride_is_that_of_all_animals():
+    sparse = np.array([0, 2, 4, 7, 9])
+    poses = Poses.concat([track(1.0 * sparse, sparse), track(np.arange(10.0), track_names=["b"])])
+    filled = smooth_poses(poses, SmoothConfig("linear", max_gap_frames=2)).poses
+    assert filled.frame[filled.track == 0].tolist() == list(range(10))
+
+
 @given(
     values=st.lists(st.floats(-100, 100), min_size=2, max_size=12),
     present=st.lists(st.booleans(), min_size=12, max_size=12),

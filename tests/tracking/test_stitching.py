@@ -103,6 +103,35 @@ def test_a_piece_inside_the_gap_of_a_track_takes_its_place():
     assert pieces_of(stitched) == {("t0", 0, 99)}
 
 
+@pytest.mark.parametrize("max_animals", [0, 1])
+@pytest.mark.parametrize("labelled", [[10, 90], [10, 50, 90], [10, 72, 90]])
+def test_what_lies_between_two_labels_of_a_track_stays_in_it(labelled, max_animals):
+    # One detection is missing at frames 40, 60 and 80.
+    ends = [(0, 39), (41, 59), (61, 79), (81, 99)]
+    poses = walk(*[(0, first, last, (0, 0), (2, 0)) for first, last in ends])
+    origin = np.where(np.isin(poses.frame, labelled), Origin.USER, Origin.PREDICTED)
+    poses = poses.replace(origin=origin)
+    config = StitchConfig(max_animals=max_animals)
+    stitched, change = stitch_tracks(poses, config)
+    assert stitched == poses
+    assert not len(change)
+    assert refine_tracks(poses, config)[0] == poses
+
+
+def test_what_lies_beyond_the_labels_of_a_track_is_free():
+    # Both are labelled before the gap, over which the tracker took each for the other.
+    poses = walk(
+        (0, 0, 40, (0, 0), (1, 0)),
+        (1, 0, 40, (0, 300), (1, 0)),
+        (1, 46, 90, (0, 0), (1, 0)),
+        (0, 46, 90, (0, 300), (1, 0)),
+    )
+    poses = poses.replace(origin=np.where(poses.frame == 10, Origin.USER, Origin.PREDICTED))
+    for max_animals in (0, 2):
+        stitched, _ = stitch_tracks(poses, StitchConfig(max_animals=max_animals))
+        assert (stitched.track == (stitched.xy[:, 0, 1] > 100)).all()
+
+
 def test_a_track_that_changed_the_animal_over_a_gap_is_put_right():
     # The tracker took each for the other: tracks cross their animals at the gap.
     poses = walk(
@@ -152,6 +181,91 @@ def test_labels_keep_their_tracks_and_lead_the_others():
     apart, change = stitch_tracks(poses.replace(origin=both))
     assert pieces_of(apart) == {("t0", 0, 30), ("t1", 33, 60)}
     assert not len(change)
+
+
+@pytest.mark.parametrize("max_animals", [0, 1])
+def test_labels_whose_track_nobody_gave_are_joined_and_named_like_predictions(max_animals):
+    poses = walk((0, 0, 30, (0, 0), (2, 0)), (1, 33, 60, (0, 0), (2, 0)))
+    origin = np.where(np.isin(poses.frame, [10, 50]), Origin.USER, Origin.PREDICTED)
+    poses, config = poses.replace(origin=origin), StitchConfig(max_animals=max_animals)
+    nobody = np.zeros(len(poses), bool)
+    for joined in (
+        stitch_tracks(poses, config, anchored=nobody)[0],
+        refine_tracks(poses, config, anchored=nobody)[0],
+    ):
+        assert pieces_of(joined) == {("t0", 0, 60)}
+        assert joined.track_names == ("t0",)
+        assert (joined.track == 0).all()
+    # Where one of them has its track from a person, the other gets that.
+    named = poses.frame == 50
+    assert pieces_of(stitch_tracks(poses, config, anchored=named)[0]) == {("t1", 0, 60)}
+
+
+def test_a_label_that_belongs_to_none_of_n_animals_is_left_without_a_track():
+    poses = walk((0, 0, 50, (0, 0), (1, 0)), (1, 20, 40, (0, 90), (1, 0)))
+    poses = poses.replace(origin=np.where(poses.frame == 30, Origin.USER, Origin.PREDICTED))
+    nobody = np.zeros(len(poses), bool)
+    refined, _ = refine_tracks(poses, StitchConfig(max_animals=1), anchored=nobody)
+    assert refined.track_names == ("t0",)
+    assert refined.select(refined.track < 0).is_label.all()
+    assert refined.labels().track.tolist() == [0, -1]
+
+
+def test_a_frame_between_the_steps_is_a_step():
+    frame = np.append(np.arange(10) * 8, 77)
+    poses = walk((0, 0, 10, (0, 0), (1, 0))).replace(frame=frame)
+    tracklets = find_tracklets(poses)
+    assert len(tracklets) == 1
+    assert tracklets.frame.tolist() == list(range(11))
+
+
+# --------------------------------------------------------------- instances without identity
+def nameless(frames, n_animals=2, **columns) -> Poses:
+    """So many animals in each frame, 300 px apart, none with a track; falling scores."""
+    frames = np.asarray(frames)
+    xy = BODY + 300.0 * np.arange(n_animals)[:, None, None] + np.zeros((len(frames), 1, 3, 2))
+    return Poses.from_arrays(
+        SKELETON,
+        frame=np.repeat(frames, n_animals),
+        xy=xy.reshape(-1, 3, 2),
+        track=-1,
+        origin=Origin.PREDICTED,
+        score=np.tile(0.9 - 0.1 * np.arange(n_animals), len(frames)),
+        **columns,
+    )
+
+
+def test_in_scattered_frames_as_many_stay_as_there_are_animals():
+    poses = nameless([5, 9, 100], n_animals=3)
+    refined, _ = refine_tracks(poses, StitchConfig(max_animals=2))
+    assert refined == poses.select(poses.score > 0.75)
+
+
+def test_what_nothing_followed_goes_where_it_could_have_been_followed():
+    followed = walk((0, 0, 59, (0, 0), (1, 0)))
+    again = Poses.concat([followed, nameless([20, 200, 201, 300], 1)])
+    both = Poses.concat([again, again.select(again.frame > 60).replace(video=1)])
+    refined, changes = refine_tracks(both, StitchConfig(max_animals=2))
+    assert refined == both.select((both.frame != 20) | (both.track >= 0))
+    assert changes[-1].frames.tolist() == [[0, 20]]
+    # Where two frames make an identity, two in a row will do: if anybody has one in them.
+    assert refine_tracks(both, StitchConfig(max_animals=2), confirm_frames=2)[0] == refined
+    named = both.replace(track=np.where(both.frame == 200, 0, both.track))
+    _, changes = refine_tracks(named, StitchConfig(max_animals=2), confirm_frames=2)
+    assert changes[-1].frames.tolist() == [[0, 20], [0, 201], [1, 201]]
+
+
+def test_empty_frames_that_were_looked_at_count():
+    poses = Poses.concat([walk((0, 0, 59, (0, 0), (1, 0))), nameless([80], 1)])
+    config = StitchConfig(max_animals=1)
+    assert refine_tracks(poses, config)[0] == poses
+    looked_at = np.stack([np.zeros(100, np.int64), np.arange(100)], axis=1)
+    assert refine_tracks(poses, config, looked_at=looked_at)[0] == poses.select(poses.frame < 60)
+
+
+def test_nothing_goes_where_nobody_could_be_followed():
+    poses = nameless(np.arange(20) * 500)
+    assert refine_tracks(poses, StitchConfig(max_animals=2))[0] == poses
 
 
 def test_frames_that_were_not_looked_at_are_no_gaps():
@@ -249,8 +363,11 @@ def test_stitching_never_gives_an_identity_twice_and_changes_only_tracks(poses, 
 
 @given(poses=pose_tables(max_rows=20, max_frame=12), max_animals=st.integers(1, 3))
 def test_a_video_never_has_more_tracks_than_animals_unless_its_labels_do(poses, max_animals):
-    stitched, _ = stitch_tracks(poses, StitchConfig(max_animals=max_animals))
+    config, nobody = StitchConfig(max_animals=max_animals), np.zeros(len(poses), bool)
+    stitched, _ = stitch_tracks(poses, config)
+    free, _ = stitch_tracks(poses, config, anchored=nobody)
     for video in np.unique(poses.video):
+        assert len(np.unique(free.track[(free.video == video) & (free.track >= 0)])) <= max_animals
         here = stitched.video == video
         predicted = here & ~stitched.is_label & (stitched.track >= 0)
         labelled = np.unique(stitched.track[here & stitched.is_label & (stitched.track >= 0)])

@@ -74,6 +74,14 @@ def test_frames_are_counted_in_the_steps_that_were_looked_at():
     ] * 20  # fmt: skip
 
 
+@pytest.mark.parametrize("odd", [5, 157])
+def test_one_frame_between_the_steps_changes_nothing(odd):
+    frames = np.sort(np.append(np.arange(20) * 8, odd))
+    config = TrackConfig(max_gap_frames=2)
+    tracked = track_poses(make_poses(frames, two_walkers(21)), config)
+    assert names(tracked) == ["track_0", "track_1"] * 21
+
+
 def test_videos_are_tracked_by_themselves():
     poses = make_poses(range(10), two_walkers(10))
     both = Poses.concat([poses, poses.replace(video=3)])

@@ -22,7 +22,13 @@ from napari_animalpose._widgets._record_table import Record, RecordTable
 from napari_animalpose.errors import AnimalPoseError
 from napari_animalpose.pipeline.review import find_likely_errors
 from napari_animalpose.review.findings import Findings
-from napari_animalpose.review.repairs import Finding, Repair, list_findings, offer_repairs
+from napari_animalpose.review.repairs import (
+    Finding,
+    Repair,
+    find_instance,
+    list_findings,
+    offer_repairs,
+)
 
 if TYPE_CHECKING:
     from napari_animalpose._widgets._session import Session
@@ -217,10 +223,9 @@ class ErrorsTab(QWidget):
         session.selected_range = _around(finding)
         self._own_range = session.selected_range
         document = session.document
-        if document is not None and finding.instance >= 0:
-            n_rows = len(document.poses.at(finding.video, finding.frame))
-            if finding.instance < n_rows:
-                session.select_instance(finding.instance)
+        instance = None if document is None else find_instance(finding, document.poses)
+        if instance is not None:
+            session.select_instance(instance)
         self._tell()
 
     def _repair(self, repair: Repair) -> None:

@@ -59,6 +59,7 @@ def run_track(options: argparse.Namespace) -> dict[str, Any]:
     from napari_animalpose.io.smoothed import write_smoothed
     from napari_animalpose.pipeline import write
     from napari_animalpose.pipeline.files import check_output
+    from napari_animalpose.pipeline.looked_at import looked_at_frames
     from napari_animalpose.pipeline.tracking import check_poses, track_in_detail
 
     config = IdentityConfig(stitching=not options.no_stitch)
@@ -70,7 +71,10 @@ def run_track(options: argparse.Namespace) -> dict[str, Any]:
     project = check_poses(open_project(options.poses, options), options.poses)
     began = time.monotonic()
     with show_progress() as on_event, stop_on_interrupt() as should_stop:
-        done = track_in_detail(project.poses, config, project.videos, on_event, should_stop)
+        done = track_in_detail(
+            project.poses, config, project.videos, on_event, should_stop,
+            looked_at=looked_at_frames(project),
+        )  # fmt: skip
     tracked = project.with_poses(done.poses)
     files = list(write(tracked, options.out))
     if done.smoothed is not None:

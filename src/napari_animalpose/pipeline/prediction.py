@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from napari_animalpose.config import IdentityConfig, PredictConfig, TrackConfig
 from napari_animalpose.data.poses import Poses
@@ -25,10 +25,10 @@ from napari_animalpose.jobs import (
 )
 from napari_animalpose.pipeline.files import (
     format_frames,
-    parse_frames,
     parse_frames_of_videos,
     read,
 )
+from napari_animalpose.pipeline.looked_at import FRAMES_KEY, looked_at_frames, predicted_frames
 from napari_animalpose.pipeline.predicted_parts import PartStream
 from napari_animalpose.pipeline.tracking import track
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_animalpose.nn.inference import Predictor
 
 __all__ = [
+    "FRAMES_KEY",
     "load_predictor",
     "looked_at_frames",
     "predict",
@@ -44,7 +45,6 @@ __all__ = [
 ]
 
 FilePath = str | PathLike[str]
-FRAMES_KEY = "animalpose_frames"
 
 
 def load_predictor(
@@ -236,33 +236,6 @@ def _tell_crowded(name: str, frames: Sequence[int]) -> str:
         f"More peaks than can be kept in {where} of {name} (the first is frame {frames[0]}): "
         "animals may be missing there. If these are no animals, raise --peak-threshold."
     )
-
-
-def predicted_frames(project: Project) -> dict[int, np.ndarray[Any, Any]] | None:
-    """Return the frames that a prediction looked at, by video; None if the file does not say."""
-    texts = project.provenance.get(FRAMES_KEY)
-    if not isinstance(texts, Mapping):
-        return None
-    limit = np.iinfo(np.int32).max
-    return {
-        int(video): parse_frames(text, limit) if text else np.zeros(0, np.int64)
-        for video, text in texts.items()
-    }
-
-
-def looked_at_frames(project: Project) -> NDArray[np.int64]:
-    """Return the (video, frame) that a prediction looked at, sorted, shape (F, 2).
-
-    Of a file that does not say it, the frames with poses.
-    """
-    frames = predicted_frames(project)
-    if frames is None:
-        return project.poses.frame_keys()
-    parts = [
-        np.stack([np.full(len(numbers), video, np.int64), numbers], axis=1)
-        for video, numbers in sorted(frames.items())
-    ]
-    return np.concatenate([np.zeros((0, 2), np.int64), *parts])
 
 
 def _as_list(models: FilePath | Sequence[FilePath]) -> list[FilePath]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_animalpose.config import IdentityConfig
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
@@ -14,10 +17,11 @@ from napari_animalpose.data.smoothed import Smoothed
 from napari_animalpose.data.video import Video
 from napari_animalpose.errors import DataError
 from napari_animalpose.jobs import Event, Progress, StopRequest, ignore_event, never_stop
+from napari_animalpose.pipeline.looked_at import looked_at_frames
 from napari_animalpose.tracking.changes import Change
 from napari_animalpose.tracking.smoothing import smooth_poses
 from napari_animalpose.tracking.stitching import refine_tracks
-from napari_animalpose.tracking.track import read_classes, track_poses
+from napari_animalpose.tracking.track import find_anchored, read_classes, track_poses
 
 __all__ = ["Tracked", "check_poses", "track", "track_in_detail"]
 
@@ -89,7 +93,10 @@ def track(
     """
     config = (config or IdentityConfig()).with_animals(max_animals, tracker)
     if isinstance(source, Project):
-        done = track_in_detail(source.poses, config, source.videos, on_event, should_stop)
+        done = track_in_detail(
+            source.poses, config, source.videos, on_event, should_stop,
+            looked_at=looked_at_frames(source),
+        )  # fmt: skip
         return source.with_poses(done.poses)
     return track_in_detail(source, config, (), on_event, should_stop).poses
 
@@ -100,6 +107,8 @@ def track_in_detail(
     videos: Sequence[Video] = (),
     on_event: Callable[[Event], None] = ignore_event,
     should_stop: Callable[[], StopRequest] = never_stop,
+    *,
+    looked_at: NDArray[np.int64] | None = None,
 ) -> Tracked:
     """Do what `track` does and tell what happened on the way.
 
@@ -110,6 +119,9 @@ def track_in_detail(
     videos : sequence of Video
         Only opened by a tracker that looks at images.
     on_event, should_stop : callable
+    looked_at : array of int64, shape (F, 2), optional
+        (video, frame) that were looked at; see `looked_at_frames`. By default those with
+        poses.
 
     Raises
     ------
@@ -133,7 +145,14 @@ def track_in_detail(
     # Half a video has animals without identities by intention: nothing is removed there.
     if config.stitching and not stopped:
         on_event(Progress("stitch", 0, None))
-        tracked, changes = refine_tracks(tracked, config.stitch, appearance=looks)
+        tracked, changes = refine_tracks(
+            tracked,
+            config.stitch,
+            appearance=looks,
+            anchored=find_anchored(poses, config.track),
+            looked_at=looked_at,
+            confirm_frames=config.track.confirm_frames,
+        )
         on_event(Progress("stitch", 1, 1))
     smoothed = None
     if config.smoothing:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from napari_animalpose.config import ReviewConfig
 from napari_animalpose.data.poses import Poses
+from napari_animalpose.data.store import pack
 from napari_animalpose.errors import CancelledError
 from napari_animalpose.registry import Registry
 from napari_animalpose.review.evidence import Evidence
@@ -98,9 +99,16 @@ def find_errors(
         found.append(finder(evidence))
         if on_progress is not None:
             on_progress(done + 1, len(finders))
-    findings = Findings.concat(found).ranked()
+    findings = _count_instances(Findings.concat(found).ranked(), poses)
     near = _NEAR_FRAMES * evidence.stride
     return join_causes(findings, near) if one_entry_per_problem else findings
+
+
+def _count_instances(findings: Findings, poses: Poses) -> Findings:
+    """Note how many rows each frame has in which something was found."""
+    keys, frames = pack(poses.video, poses.frame), pack(findings.video, findings.frame)
+    count = keys.searchsorted(frames, side="right") - keys.searchsorted(frames)
+    return replace(findings, n_instances=count.astype(np.int32))
 
 
 def join_causes(findings: Findings, max_gap: int = _NEAR_FRAMES) -> Findings:

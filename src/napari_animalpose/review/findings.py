@@ -32,6 +32,9 @@ class Findings:
         The frames from which to which it lasts, both included.
     instance : array of int32, shape (E,)
         Position among the rows of that frame, as edits address it; -1 = the whole frame.
+    n_instances : array of int32, shape (E,)
+        How many rows that frame had: with another number, positions may be those of other
+        animals. -1 = not known.
     track, other_track : array of int32, shape (E,)
         Indices into `track_names`; -1 = none. The other one is the partner of a switch.
     node : array of int32, shape (E,)
@@ -52,6 +55,7 @@ class Findings:
     first: NDArray[np.int32]
     last: NDArray[np.int32]
     instance: NDArray[np.int32]
+    n_instances: NDArray[np.int32]
     track: NDArray[np.int32]
     other_track: NDArray[np.int32]
     node: NDArray[np.int32]
@@ -80,7 +84,8 @@ class Findings:
         """
         frame = np.asarray(columns["frame"], np.int32)
         defaults: dict[str, Any] = {"first": frame, "last": frame, "also": "", "text": ""}
-        defaults |= {"instance": -1, "track": -1, "other_track": -1, "node": -1, "severity": 0.0}
+        defaults |= dict.fromkeys(("instance", "n_instances", "track", "other_track", "node"), -1)
+        defaults |= {"severity": 0.0}
         given = {**defaults, **columns}
         filled: dict[str, Any] = {
             name: np.array(np.broadcast_to(np.asarray(given[name]), frame.shape), dtype)
@@ -142,7 +147,9 @@ class Findings:
         return records
 
 
-_INTEGERS = ("video", "frame", "first", "last", "instance", "track", "other_track", "node")
+_INTEGERS = (
+    "video", "frame", "first", "last", "instance", "n_instances", "track", "other_track", "node",
+)  # fmt: skip
 _COLUMNS: dict[str, type] = {
     **dict.fromkeys(_INTEGERS, np.int32),
     "kind": np.object_,

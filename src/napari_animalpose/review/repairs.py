@@ -19,7 +19,15 @@ from napari_animalpose.registry import Registry
 from napari_animalpose.review.evidence import infer_symmetries
 from napari_animalpose.review.findings import Findings
 
-__all__ = ["REPAIRS", "Finding", "Repair", "exchange_nodes", "list_findings", "offer_repairs"]
+__all__ = [
+    "REPAIRS",
+    "Finding",
+    "Repair",
+    "exchange_nodes",
+    "find_instance",
+    "list_findings",
+    "offer_repairs",
+]
 
 _NO_SWAP = ("duplicate",)  # two tracks on one animal: exchanged, they would still be
 
@@ -40,6 +48,7 @@ class Finding:
     other_track: str | None = None
     node: str | None = None
     also: str = ""
+    n_instances: int = -1
 
 
 @dataclass(frozen=True)
@@ -86,11 +95,35 @@ def list_findings(findings: Findings) -> list[Finding]:
     ]
 
 
-_NUMBERS = ("video", "frame", "first", "last", "instance")
+_NUMBERS = ("video", "frame", "first", "last", "instance", "n_instances")
 
 
 def _name(names: tuple[str, ...], number: int) -> str | None:
     return names[number] if number >= 0 else None
+
+
+def find_instance(finding: Finding, poses: Poses) -> int | None:
+    """Return where in its frame the animal of a finding is now, None where nobody can tell.
+
+    A track is the same animal wherever its row has moved. Without one, the position is that
+    of the search as long as the frame has as many rows as then.
+
+    Parameters
+    ----------
+    finding : Finding
+    poses : Poses
+        The table as it is now.
+    """
+    rows = poses.at(finding.video, finding.frame)
+    if finding.instance < 0:
+        return None
+    if finding.track is None:
+        return finding.instance if len(rows) == finding.n_instances else None
+    names = [rows.track_names[track] if track >= 0 else None for track in rows.track.tolist()]
+    found = [position for position, name in enumerate(names) if name == finding.track]
+    if len(found) == 1:
+        return found[0]
+    return finding.instance if finding.instance in found else None
 
 
 def offer_repairs(finding: Finding, poses: Poses, selected: Span = None) -> list[Repair]:
@@ -139,7 +172,7 @@ def _offer_swaps(finding: Finding, poses: Poses, selected: Span) -> list[Repair]
 
 @REPAIRS.register("sides")
 def _offer_exchange(finding: Finding, poses: Poses, selected: Span) -> list[Repair]:
-    if finding.kind != "flip" or finding.instance < 0:
+    if finding.kind != "flip" or find_instance(finding, poses) is None:
         return []
     nodes = poses.skeleton.nodes
     pairs = infer_symmetries(nodes, poses.skeleton.symmetries)
@@ -164,23 +197,19 @@ def _offer_exchange(finding: Finding, poses: Poses, selected: Span) -> list[Repa
 
 @REPAIRS.register("delete")
 def _offer_deletion(finding: Finding, poses: Poses, selected: Span) -> list[Repair]:
-    if finding.kind not in ("duplicate", "count") or finding.instance < 0:
-        return []
-    video, frame, position = finding.video, finding.frame, finding.instance
-    rows = poses.at(video, frame)
-    if position >= len(rows):
+    if finding.kind not in ("duplicate", "count") or find_instance(finding, poses) is None:
         return []
     offers = [
         Repair(
             "Delete this instance",
-            f"Delete the instance in frame {frame:,}",
-            lambda table: delete_instances(table, [[video, frame, position]]),
+            f"Delete the instance in frame {finding.frame:,}",
+            lambda table: delete_instances(table, [_address(finding, table)]),
         )
     ]
     first, last = selected or (finding.first, finding.last)
     name = finding.track
     if name in poses.track_names and name is not None and last > first:
-        span = FrameRange(video, first, last)
+        span = FrameRange(finding.video, first, last)
         offers.append(
             Repair(
                 f"Delete {name} in {_tell_range(first, last)}",
@@ -239,17 +268,28 @@ def exchange_nodes(
 
 
 def _find_rows(rows: Poses, finding: Finding) -> NDArray[np.intp]:
-    """Return which rows show the animal of a finding."""
-    if finding.track is not None:
-        found = np.flatnonzero(rows.track == find_track(rows, finding.track))
-    else:
-        found = np.arange(len(rows))[finding.instance : finding.instance + 1]
+    """Return which rows show the animal of a finding; without a track, of its frame alone."""
+    if finding.track is None:
+        return np.array([_address(finding, rows)[-1]], np.intp)
+    found = np.flatnonzero(rows.track == find_track(rows, finding.track))
     if not len(found):
-        raise DataError(
-            f"Expected the animal in frame {finding.frame} of video {finding.video}; received a "
-            "frame without it. Search for likely errors again."
-        )
+        raise _miss(finding)
     return found
+
+
+def _address(finding: Finding, poses: Poses) -> tuple[int, int, int]:
+    """Return video, frame and position of the animal of a finding, as edits take them."""
+    position = find_instance(finding, poses)
+    if position is None:
+        raise _miss(finding)
+    return finding.video, finding.frame, position
+
+
+def _miss(finding: Finding) -> DataError:
+    return DataError(
+        f"Expected the animal in frame {finding.frame} of video {finding.video}; received a "
+        "frame without it. Search for likely errors again."
+    )
 
 
 def _tell_range(first: int, last: int) -> str:

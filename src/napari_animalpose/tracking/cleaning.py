@@ -267,9 +267,16 @@ def remove_short_tracks(
     return remove_rows(f"removed tracks of fewer than {min_frames} frames", poses, lost)
 
 
-def remove_untracked(poses: Poses, *, change_labels: bool = False) -> tuple[Poses, Change]:
-    """Remove the instances without an identity; labels only if `change_labels` is set."""
+def remove_untracked(
+    poses: Poses, *, within: NDArray[np.bool_] | None = None, change_labels: bool = False
+) -> tuple[Poses, Change]:
+    """Remove the instances without an identity; labels only if `change_labels` is set.
+
+    With `within`, a mask (N,), only those among its rows.
+    """
     lost = poses.track < 0
+    if within is not None:
+        lost &= within
     if not change_labels:
         lost &= ~poses.is_label
     return remove_rows("removed instances without a track", poses, lost)

@@ -14,13 +14,15 @@ __all__ = ["forget_emptied", "name_chains"]
 Ints = NDArray[np.intp]
 
 
-def name_chains(poses: Poses, tracklets: Tracklets, chain: Ints) -> Poses:
+def name_chains(
+    poses: Poses, tracklets: Tracklets, chain: Ints, anchored: NDArray[np.bool_] | None = None
+) -> Poses:
     """Write chains of tracklets into a table as tracks.
 
     A chain takes the track that most of its instances had, where no larger chain of the
-    video has it, and a new name where none is left. Labels decide before predictions and
-    keep their tracks in any case: a chain that joins labels of several tracks is cut
-    before the first label that differs, and a prediction in a frame where a label has its
+    video has it, and a new name where none is left. Anchored instances decide before all
+    others and keep their tracks in any case: a chain that joins those of several tracks is
+    cut before the first that differs, and another instance in a frame where one has its
     track is left without.
 
     Parameters
@@ -29,8 +31,10 @@ def name_chains(poses: Poses, tracklets: Tracklets, chain: Ints) -> Poses:
     tracklets : Tracklets
         All those of `poses`.
     chain : numpy.ndarray of intp, shape (R,)
-        Chain of every tracklet from 0, within one video each; -1 leaves its predictions
+        Chain of every tracklet from 0, within one video each; -1 leaves its instances
         without a track.
+    anchored : array of bool, shape (N,), optional
+        Rows whose track a person gave, those of `tracklets`; by default all labels.
 
     Returns
     -------
@@ -39,31 +43,32 @@ def name_chains(poses: Poses, tracklets: Tracklets, chain: Ints) -> Poses:
     """
     if not len(tracklets):
         return poses
-    chain = _cut_at_labels(tracklets, chain)
+    anchored = poses.is_label if anchored is None else anchored
+    chain = _cut_at_anchors(tracklets, chain)
     name_of, names = _choose_names(poses, tracklets, chain)
     track = poses.track.copy()
     new = np.where(chain >= 0, name_of[chain], -1).astype(np.int32)
     rows = tracklets.rows
-    predicted = ~poses.is_label[rows]
-    track[rows[predicted]] = new[tracklets.number][predicted]
+    free = ~anchored[rows]
+    track[rows[free]] = new[tracklets.number][free]
     named = poses.copy()
     named.replace_tracks(names, track)
     named, _ = keep_one_identity(named)
     return forget_emptied(poses, named)
 
 
-def _cut_at_labels(tracklets: Tracklets, chain: Ints) -> Ints:
-    """Return chains (R,) in which all labels have one track."""
+def _cut_at_anchors(tracklets: Tracklets, chain: Ints) -> Ints:
+    """Return chains (R,) in which all anchored instances have one track."""
     chain = chain.copy()
     following = int(chain.max()) + 1
-    identity: dict[int, int] = {}  # track of the labels of a chain
+    identity: dict[int, int] = {}  # track of what is anchored in a chain
     replaced: dict[int, int] = {}  # where the rest of a chain that was cut goes on
     for number in np.argsort(tracklets.first, kind="stable").tolist():
         at = int(chain[number])
         if at < 0:
             continue
         at = replaced.get(at, at)
-        if tracklets.labelled[number]:
+        if tracklets.anchored[number]:
             track = int(tracklets.track[number])
             if identity.setdefault(at, track) != track:
                 replaced[int(chain[number])] = at = following
@@ -80,7 +85,7 @@ def _choose_names(poses: Poses, tracklets: Tracklets, chain: Ints) -> tuple[Ints
     used = np.flatnonzero(chain >= 0)
     video = np.zeros(len(name_of), np.int64)
     video[chain[used]] = tracklets.video[used]
-    weight = tracklets.counts + len(poses) * tracklets.labelled.astype(np.int64)
+    weight = tracklets.counts + len(poses) * tracklets.anchored.astype(np.int64)
     keys = np.stack([chain[used], tracklets.track[used]], axis=1)
     pairs, number = np.unique(keys, axis=0, return_inverse=True)
     votes = np.bincount(number.reshape(-1), weights=weight[used], minlength=len(pairs))

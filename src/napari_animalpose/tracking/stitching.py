@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_animalpose.config import StitchConfig
+from napari_animalpose.config import StitchConfig, TrackConfig
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.errors import DataError
 from napari_animalpose.tracking.chains import (
@@ -32,12 +32,14 @@ from napari_animalpose.tracking.continuity import (
     learn_shape,
 )
 from napari_animalpose.tracking.naming import forget_emptied, name_chains
+from napari_animalpose.tracking.steps import find_stretches
 from napari_animalpose.tracking.tracklets import Tracklets, average_over, find_tracklets
 
 __all__ = ["join_single_breaks", "refine_tracks", "stitch_tracks"]
 
 Ints = NDArray[np.intp]
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 _MIN_CANDIDATES = 32  # successors that are weighed for each tracklet: the next to begin
 _INSTANCE_GAIN = 3.0  # nats: an instance with the usual score is an animal in 95 % of cases
@@ -45,21 +47,32 @@ _LABEL_GAIN = 1e6  # a tracklet with a label is on a path if there is any way
 
 
 def refine_tracks(
-    poses: Poses, config: StitchConfig | None = None, *, appearance: ArrayLike | None = None
+    poses: Poses,
+    config: StitchConfig | None = None,
+    *,
+    appearance: ArrayLike | None = None,
+    anchored: Mask | None = None,
+    looked_at: NDArray[np.int64] | None = None,
+    confirm_frames: int = TrackConfig.confirm_frames,
 ) -> tuple[Poses, tuple[Change, ...]]:
     """Do all that follows a first pass of tracking.
 
     One identity a frame; with a known number of animals no more instances than that in a
-    frame, those with an identity first; tracklets stitched; what then has no identity, or
-    one for a few frames only, removed.
+    frame, those with an identity first; tracklets stitched; what then has no identity
+    where it could have had one, or one for a few frames only, removed.
 
     Parameters
     ----------
     poses : Poses
         With the tracks of the first pass.
     config : StitchConfig, optional
-    appearance : array_like, shape (N, C), optional
+    appearance, anchored : array_like, optional
         See `stitch_tracks`.
+    looked_at : array of int64, shape (F, 2), optional
+        (video, frame) of frames that were looked at, also where nothing was found.
+    confirm_frames : int
+        That of the first pass: instances without an identity stay where fewer frames in a
+        row were looked at (see `steps.find_stretches`), and where nobody got one.
 
     Returns
     -------
@@ -69,6 +82,7 @@ def refine_tracks(
     """
     config = config or StitchConfig()
     looks = _check_appearance(appearance, poses)
+    anchored = poses.is_label if anchored is None else anchored
     poses, change = keep_one_identity(poses)
     changes = [change]
     if config.max_animals:
@@ -76,12 +90,14 @@ def refine_tracks(
             poses, config.max_animals, min_oks=config.duplicate_oks, prefer_tracked=True
         )
         looks = None if looks is None else np.delete(looks, change.rows, axis=0)
+        anchored = np.delete(anchored, change.rows)
         poses = forget_emptied(poses, culled)
         changes.append(change)
-    poses, change = stitch_tracks(poses, config, appearance=looks)
+    poses, change = stitch_tracks(poses, config, appearance=looks, anchored=anchored)
     changes.append(change)
     if config.max_animals:
-        poses, change = remove_untracked(poses)
+        stretch = find_stretches(poses, confirm_frames, looked_at)
+        poses, change = remove_untracked(poses, within=_find_followed(poses, stretch))
         changes.append(change)
     if config.min_track_frames > 1:
         longer, change = remove_short_tracks(poses, config.min_track_frames)
@@ -90,8 +106,18 @@ def refine_tracks(
     return poses, tuple(changes)
 
 
+def _find_followed(poses: Poses, stretch: Ints) -> Mask:
+    """Return which rows (N,) are in a stretch in which an animal has an identity."""
+    followed = np.unique(stretch[poses.track >= 0])
+    return np.asarray((stretch >= 0) & np.isin(stretch, followed))
+
+
 def stitch_tracks(
-    poses: Poses, config: StitchConfig | None = None, *, appearance: ArrayLike | None = None
+    poses: Poses,
+    config: StitchConfig | None = None,
+    *,
+    appearance: ArrayLike | None = None,
+    anchored: Mask | None = None,
 ) -> tuple[Poses, Change]:
     """Join tracklets over gaps, all of a video at once, at the least total cost.
 
@@ -104,17 +130,19 @@ def stitch_tracks(
     poses : Poses
         Instances without a track are left alone.
     config : StitchConfig, optional
-        With `max_animals`, a video has at most so many tracks afterwards; predictions that
+        With `max_animals`, a video has at most so many tracks afterwards; instances that
         belong to none of them are left without a track. Without, every tracklet is kept
         and a succession is made where it is more likely than a new animal.
     appearance : array_like of float, shape (N, C), optional
         For every instance the probability of each class that it may look like, as an
         identity network gives it; NaN = unknown.
+    anchored : array of bool, shape (N,), optional
+        Rows whose track a person gave; by default all labels.
 
     Returns
     -------
     poses : Poses
-        Same rows, other tracks. Labels keep theirs, see `naming.name_chains`.
+        Same rows, other tracks. Those of anchored rows stay, see `naming.name_chains`.
     change : Change
         The instances whose track has another name than before.
 
@@ -126,13 +154,13 @@ def stitch_tracks(
     config = config or StitchConfig()
     looks = _check_appearance(appearance, poses)
     unique, _ = keep_one_identity(poses)
-    tracklets = find_tracklets(unique)
+    tracklets = find_tracklets(unique, anchored=anchored)
     chain = np.full(len(tracklets), -1, np.intp)
     for video in np.unique(tracklets.video).tolist():
         here = np.flatnonzero(tracklets.video == video)
         part = _chain_tracklets(unique, tracklets.take(here), config, looks)
         chain[here] = np.where(part >= 0, part + chain.max(initial=-1) + 1, -1)
-    stitched = name_chains(unique, tracklets, chain)
+    stitched = name_chains(unique, tracklets, chain, anchored)
     return stitched, _record_renamed("stitched into other tracks", poses, stitched)
 
 
@@ -209,7 +237,7 @@ def _list_candidates(tracklets: Tracklets, config: StitchConfig) -> tuple[Ints, 
     own = np.flatnonzero(tracklets.track[1:] == tracklets.track[:-1])
     pairs = np.append(before, own) * len(tracklets) + np.append(after, own + 1)
     before, after = np.divmod(np.unique(pairs), max(len(tracklets), 1))
-    agree = ~(tracklets.labelled[before] & tracklets.labelled[after])
+    agree = ~(tracklets.anchored[before] & tracklets.anchored[after])
     agree |= tracklets.track[before] == tracklets.track[after]
     return before[agree], after[agree]
 
@@ -222,6 +250,7 @@ def _make_scale(
     last, first = find_ends(poses, tracklets, "last"), find_ends(poses, tracklets, "first")
     shape = learn_shape(poses, tracklets)
     mean_looks = None if looks is None else average_over(tracklets, looks[tracklets.rows])[0]
+    goes_on = _find_anchored_links(tracklets)
 
     def weigh(before: Ints, after: Ints) -> Floats:
         gap = tracklets.first[after] - tracklets.last[before]
@@ -236,10 +265,25 @@ def _make_scale(
         same = tracklets.track[before] == tracklets.track[after]
         # What the tracker joined stays joined unless another succession is better.
         cost[same] = np.minimum(cost[same], config.new_track_cost) - config.same_track_bonus
-        cost[same & tracklets.labelled[before] & tracklets.labelled[after]] -= _LABEL_GAIN
+        cost[goes_on[before] & (after == before + 1)] -= _LABEL_GAIN
         return np.asarray(cost)
 
     return weigh
+
+
+def _find_anchored_links(tracklets: Tracklets) -> Mask:
+    """Return which tracklets (R,) of one video go on in the next one of their track.
+
+    Those do from the first in which a person named the animal until the last: what the
+    tracker followed between the two is the same animal.
+    """
+    _, track = np.unique(tracklets.track, return_inverse=True)
+    number = np.arange(len(tracklets))
+    first = np.full(track.max(initial=-1) + 1, len(tracklets))
+    last = np.full(len(first), -1)
+    np.minimum.at(first, track[tracklets.anchored], number[tracklets.anchored])
+    np.maximum.at(last, track[tracklets.anchored], number[tracklets.anchored])
+    return np.asarray((first[track] <= number) & (number < last[track]))
 
 
 def _weigh_tracklets(poses: Poses, tracklets: Tracklets) -> Floats:
@@ -299,7 +343,7 @@ def join_single_breaks(
                 alive = np.searchsorted(begins, frame, side="right") - np.searchsorted(ends, frame)
                 single &= alive == n_animals
         before, after = here[before[single]], here[after[single]]
-        agree = ~(tracklets.labelled[before] & tracklets.labelled[after])
+        agree = ~(tracklets.anchored[before] & tracklets.anchored[after])
         successor[before[agree]] = after[agree]
     joined = name_chains(unique, tracklets, follow_successors(successor))
     return joined, _record_renamed("joined at single breaks", poses, joined)

@@ -19,8 +19,9 @@ from napari_animalpose.tracking.base import TRACKERS, Instances, Tracker
 from napari_animalpose.tracking.identities import NONE
 from napari_animalpose.tracking.metrics import IDENTITY_STDDEV
 from napari_animalpose.tracking.results import VideoTracks, name_tracks
+from napari_animalpose.tracking.steps import count_times
 
-__all__ = ["read_classes", "track_poses"]
+__all__ = ["find_anchored", "read_classes", "track_poses"]
 
 REPORT_EVERY = 200  # frames between two reports and questions whether to stop
 SAME_ANIMAL_OKS = 0.5  # a prediction so like a label in the same frame is that animal
@@ -75,7 +76,7 @@ def track_poses(
     config = config or TrackConfig()
     if not len(poses):
         return poses.replace(track_names=())
-    anchored = poses.is_label & (poses.track >= 0) & (config.user_tracks == "anchor")
+    anchored = find_anchored(poses, config)
     keys = (poses.video.astype(np.int64) << 32) | poses.frame
     frame_keys, starts = np.unique(keys, return_index=True)
     numbers, firsts = np.unique(frame_keys >> 32, return_index=True)
@@ -105,6 +106,12 @@ def track_poses(
     return name_tracks(
         poses, [task.tracks for task in tasks], anchored, use_identities=config.use_identities
     )
+
+
+def find_anchored(poses: Poses, config: TrackConfig) -> NDArray[np.bool_]:
+    """Return which rows have an identity that a person gave and tracking keeps, shape (N,)."""
+    given = poses.is_label & (poses.track >= 0)
+    return given if config.user_tracks == "anchor" else np.zeros_like(given)
 
 
 def _is_over(stop: StopRequest) -> bool:
@@ -145,8 +152,6 @@ class _VideoTask:
         self.tracker: Tracker = TRACKERS.get(config.tracker)(
             poses.n_nodes, config, n_classes=n_classes
         )
-        # of every 8th frame, 8 frames are one step
-        self._stride = max(int(np.gcd.reduce(np.diff(frames))) if len(frames) > 1 else 1, 1)
         self.tracks = VideoTracks(int(bounds[0, 0]), int(bounds[-1, 1]))
 
     def check(self, videos: Mapping[int, Video] | Sequence[Video] | None) -> None:
@@ -173,7 +178,7 @@ class _VideoTask:
                 videos[self._number], self._frames.tolist(), batch_size=READ_AHEAD
             )
             images = (image for _, batch in batches for image in batch)
-        times = ((self._frames - self._frames[0]) // self._stride).tolist()
+        times = count_times(self._frames).tolist()
         for time, (first, stop) in zip(times, self._bounds.tolist(), strict=True):
             self._follow(slice(first, stop), time, next(images))
             yield

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_animalpose.data.poses import Poses
+from napari_animalpose.data.store import pack
+from napari_animalpose.tracking.steps import count_times
 
 __all__ = ["Tracklets", "average_over", "find_tracklets"]
 
@@ -24,12 +26,14 @@ class Tracklets:
     starts, stops : numpy.ndarray of intp, shape (R,)
         Tracklet r has ``rows[starts[r] : stops[r]]``.
     frame : numpy.ndarray of int64, shape (M,)
-        Frame of each of `rows`, in steps of the frames that were looked at: of a video
-        predicted at every eighth frame, frame 16 is 2.
+        Time of each of `rows` in steps between frames with instances, from the first of
+        its video: of a video predicted at every eighth frame, frame 16 is 2.
     video, track, first, last : numpy.ndarray of int64, shape (R,)
         Its video, track, first and last frame, in the same steps.
     labelled : numpy.ndarray of bool, shape (R,)
         Whether a person made or confirmed one of its instances.
+    anchored : numpy.ndarray of bool, shape (R,)
+        Whether a person gave one of its instances its track.
     """
 
     rows: NDArray[np.intp]
@@ -41,6 +45,7 @@ class Tracklets:
     first: NDArray[np.int64]
     last: NDArray[np.int64]
     labelled: NDArray[np.bool_]
+    anchored: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -80,10 +85,15 @@ class Tracklets:
             self.first[chosen],
             self.last[chosen],
             self.labelled[chosen],
+            self.anchored[chosen],
         )
 
 
-def find_tracklets(poses: Poses, max_gap_frames: int | None = 0) -> Tracklets:
+def find_tracklets(
+    poses: Poses,
+    max_gap_frames: int | None = 0,
+    anchored: NDArray[np.bool_] | None = None,
+) -> Tracklets:
     """Cut tracks into tracklets where they miss more than `max_gap_frames` frames.
 
     Parameters
@@ -92,6 +102,8 @@ def find_tracklets(poses: Poses, max_gap_frames: int | None = 0) -> Tracklets:
         Instances without a track belong to no tracklet.
     max_gap_frames : int or None
         None never cuts: every track of a video is one tracklet.
+    anchored : array of bool, shape (N,), optional
+        Rows whose track a person gave; by default all labels.
 
     Returns
     -------
@@ -102,17 +114,20 @@ def find_tracklets(poses: Poses, max_gap_frames: int | None = 0) -> Tracklets:
     # Rows are sorted by video and frame already: a stable sort by track alone is left.
     by = (poses.track[tracked], poses.video[tracked])
     rows = tracked[np.lexsort(by)]
-    video, track, frame = (
-        column[rows].astype(np.int64) for column in (poses.video, poses.track, poses.frame)
-    )
-    frame //= _find_strides(poses)[video]
+    video, track = (column[rows].astype(np.int64) for column in (poses.video, poses.track))
+    keys, place = np.unique(pack(poses.video, poses.frame), return_inverse=True)
+    frame = count_times(keys)[place[rows]]
     begins = np.ones(len(rows), np.bool_)
     begins[1:] = (video[1:] != video[:-1]) | (track[1:] != track[:-1])
     if max_gap_frames is not None:
         begins[1:] |= np.diff(frame) > max_gap_frames + 1
     starts = np.flatnonzero(begins)
     stops = np.append(starts[1:], len(rows)).astype(np.intp)[: len(starts)]
-    labels = np.concatenate([[0], np.cumsum(poses.is_label[rows])])
+    number = np.cumsum(begins) - 1
+    labelled, anchored = (
+        np.bincount(number, mask[rows], len(starts)) > 0
+        for mask in (poses.is_label, poses.is_label if anchored is None else anchored)
+    )
     return Tracklets(
         rows,
         starts,
@@ -122,19 +137,9 @@ def find_tracklets(poses: Poses, max_gap_frames: int | None = 0) -> Tracklets:
         track[starts],
         frame[starts],
         frame[stops - 1],
-        labels[stops] > labels[starts],
+        labelled,
+        anchored,
     )
-
-
-def _find_strides(poses: Poses) -> NDArray[np.int64]:
-    """Return for every video the usual difference between frames with instances."""
-    keys = poses.frame_keys()
-    strides = np.ones(int(keys[:, 0].max(initial=-1)) + 1, np.int64)
-    for video in np.unique(keys[:, 0]).tolist():
-        steps, count = np.unique(np.diff(keys[keys[:, 0] == video, 1]), return_counts=True)
-        if len(steps):
-            strides[video] = steps[np.argmax(count)]
-    return strides
 
 
 def average_over(

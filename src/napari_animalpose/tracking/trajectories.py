@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from napari_animalpose.data.columns import COLUMNS
 from napari_animalpose.data.poses import Origin, Poses, Visibility
 from napari_animalpose.data.smoothed import PointKind, Smoothed
-from napari_animalpose.data.store import join_sorted
+from napari_animalpose.data.store import join_sorted, pack
 from napari_animalpose.tracking.cleaning import keep_one_identity
+from napari_animalpose.tracking.steps import count_steps, find_strides
 
 __all__ = ["Knots", "Trajectories", "close_trajectories", "find_knots", "open_trajectories"]
 
@@ -22,9 +23,9 @@ __all__ = ["Knots", "Trajectories", "close_trajectories", "find_knots", "open_tr
 class Trajectories:
     """M places of tracks, each a step of time after the one before it in its span.
 
-    A span is a stretch of one track; a step is the usual distance of its frames. Gaps
-    within a span are places without a row, whose points are missing. Between spans there
-    is no connection.
+    A span is a stretch of one track; a step is the usual distance of the frames of its
+    video, and a frame between two of its grid is a step of its own. Gaps within a span are
+    places without a row, whose points are missing. Between spans there is no connection.
 
     Attributes
     ----------
@@ -82,7 +83,8 @@ def open_trajectories(smoothed: Smoothed, max_gap_frames: int) -> Trajectories:
     smoothed : Smoothed
         Of several instances with one identity in a frame, the best is taken.
     max_gap_frames : int
-        Tracks are cut where more steps are missing.
+        Tracks are cut where more steps are missing, and at a gap that is no whole number
+        of steps.
     """
     unique, _ = keep_one_identity(smoothed.poses)
     rows = np.flatnonzero(unique.track >= 0)
@@ -96,10 +98,14 @@ def open_trajectories(smoothed: Smoothed, max_gap_frames: int) -> Trajectories:
     new[1, 1:] = new[0, 1:] | (frame[1:] != frame[:-1])
     once = new[1]
     rows, video, track, frame, begins = (a[once] for a in (rows, video, track, frame, new[0]))
-    stride = _find_strides(video, frame, begins)[video] if len(rows) else frame
+    keys = pack(unique.video, unique.frame)
+    frames, number = np.unique(keys, return_inverse=True)
+    stride = find_strides(frames)[number[rows]]
+    distance = np.diff(frame)
     steps = np.ones(len(rows), np.int64)  # to the next place that has a row
-    steps[:-1] = np.where(begins[1:], 1, np.diff(frame) // stride[:-1])
+    steps[:-1] = np.where(begins[1:], 1, count_steps(distance, stride[:-1]))
     cut = steps > max_gap_frames + 1
+    cut[:-1] |= (steps[:-1] > 1) & (distance % stride[:-1] != 0)
     steps[cut] = 1
     begins[1:] |= cut[:-1]
     owner = np.repeat(np.arange(len(rows)), steps)
@@ -122,16 +128,6 @@ def open_trajectories(smoothed: Smoothed, max_gap_frames: int) -> Trajectories:
         stddev_px=spread(smoothed.stddev_px, np.nan),
         point_score=spread(unique.point_score, np.nan),
     )
-
-
-def _find_strides(
-    video: NDArray[np.int64], frame: NDArray[np.int64], begins: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Return for each video the greatest common divisor of the steps within its tracks."""
-    strides = np.zeros(int(video.max()) + 1, np.int64)
-    within = np.flatnonzero(~begins)
-    np.gcd.at(strides, video[within], frame[within] - frame[within - 1])
-    return np.where(strides == 0, 1, strides)
 
 
 def close_trajectories(

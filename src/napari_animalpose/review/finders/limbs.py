@@ -69,9 +69,10 @@ def measure_log_lengths(evidence: Evidence) -> NDArray[np.float64]:
 def _find_usual(evidence: Evidence, log_length: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the usual logarithm of every length, for every row, (N, E)."""
     usual = np.broadcast_to(median_of_present(log_length, axis=0), log_length.shape).copy()
-    track = evidence.poses.track
-    for number in np.flatnonzero(np.bincount(track[track >= 0]) >= _MIN_ROWS):
-        mine = track == number
+    ends = np.flatnonzero(np.diff(evidence.chains[evidence.order])) + 1
+    for mine in np.split(evidence.order, ends):
+        if len(mine) < _MIN_ROWS:
+            continue
         own = log_length[mine]
         enough = (~np.isnan(own)).sum(axis=0) >= _MIN_ROWS
         usual[mine] = np.where(enough, median_of_present(own, axis=0), usual[mine])

@@ -33,6 +33,8 @@ __all__ = [
 
 Keys = NDArray[np.int64]
 
+_LARGEST_SEED = 2**32 - 1  # of scikit-learn
+
 
 class Candidates(NamedTuple):
     """Frames in the order in which they are to be taken, as keys of `data.store.pack`."""
@@ -176,7 +178,7 @@ def suggest_frames(
         frames), ``findings`` (suspected errors), ``score`` (low confidence), ``velocity``
         (fast movement), ``image`` (typical pictures), ``even`` or ``random``.
     seed : int
-        The same seed gives the same frames.
+        From 0 to 2^32 - 1; the same seed gives the same frames.
     min_spacing_frames : int
         Least distance in time to any other proposed, labelled or excluded frame of the
         same video; 0 or 1 means no such rule.
@@ -206,6 +208,8 @@ def suggest_frames(
         raise ConfigError(f"Expected at least one frame to suggest; received {count}.")
     if min_spacing_frames < 0:
         raise ConfigError(f"Expected a spacing of at least 0; received {min_spacing_frames}.")
+    if not 0 <= seed <= _LARGEST_SEED:
+        raise ConfigError(f"Expected a seed from 0 to {_LARGEST_SEED}; received {seed}.")
     numbers = np.arange(len(project.videos)) if videos is None else np.unique(np.asarray(videos))
     if not len(numbers) or not 0 <= numbers.min() <= numbers.max() < len(project.videos):
         raise DataError(
