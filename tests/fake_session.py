@@ -48,7 +48,7 @@ class FakeDocument:
         self.history = History(poses)
         self.suggestions = np.array(suggestions, np.int32).reshape(-1, 2)
         self.negative_frames = np.array(empty, np.int32).reshape(-1, 2)
-        self.reasons: tuple[str, ...] = ()
+        self.suggestion_reasons: tuple[str, ...] = ()
 
     @property
     def project(self) -> Project:
@@ -100,7 +100,7 @@ class FakeSession(QObject):
         assert self.document is not None
         if isinstance(edit, MarkEdit):
             self.document.suggestions = edit.frames
-            self.document.reasons = edit.reasons
+            self.document.suggestion_reasons = edit.reasons
             self.edited.emit(Change("Suggest", np.zeros((0, 2), np.int64), False, False))
             self.marks_changed.emit()
         else:

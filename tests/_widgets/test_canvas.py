@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from conftest import PLACES, SHAPE, make_poses
 from qtpy.QtCore import Qt
 
@@ -116,6 +117,56 @@ def test_a_hidden_layer_is_filled_when_it_is_seen_again(project, role):
     layer.visible = True
     project.person.wait()
     assert_layers_show_the_table(session)
+
+
+def test_points_of_a_hidden_layer_are_selected_all_the_same(project):
+    session, canvas = project.session, project.session.canvas
+    session.go_to(5)  # no animals
+    canvas.points.visible = False
+    session.go_to(10)
+    session.select([(1, 2)])
+    assert session.selected_points == [(1, 2)]
+    canvas.points.visible = True
+    assert [tuple(canvas.shown.address[row]) for row in canvas.points.selected_data] == [(1, 2)]
+
+
+@pytest.mark.parametrize("role", ["skeleton", "tracks", "image"])
+def test_without_another_layer_the_points_are_still_edited(project, role):
+    session, canvas = project.session, project.session.canvas
+    project.viewer.layers.remove(getattr(canvas, role))
+    project.viewer.layers.selection.active = canvas.points
+    start, stop = point(0, 0), (point(0, 0)[0] + 6, point(0, 0)[1] + 4)
+    project.person.drag(start, stop)
+    np.testing.assert_allclose(session.rows.xy[0, 0], stop, atol=0.5)
+    assert session.selected_points == [(0, 0)]
+    session.undo()
+    session.restore_layers()
+    assert_layers_show_the_table(session)
+
+
+def test_a_selection_does_not_pass_to_another_animal(project):
+    session = project.session
+    session.select([(0, 1), (0, 2)])
+    session.do(edits.delete_instances(session.document.poses, [[0, 0, 0]]))
+    assert session.selected_points == []
+    session.select([(0, 1)])  # the one that is left
+    session.undo()
+    assert session.selected_points == []
+
+
+def test_the_points_stay_active_when_the_kind_of_picture_changes(project, tmp_path):
+    """napari makes every added layer active, and the keys are those of the points."""
+    session = project.session
+    assert not session.canvas.image.rgb
+    colourful = np.zeros((5, 60, 80, 3), np.uint8)
+    colourful[..., 0] = 200
+    tifffile.imwrite(tmp_path / "colour.tif", colourful, photometric="rgb")
+    session.do(session.document.add_videos([tmp_path / "colour.tif"]))
+    image = session.canvas.image
+    session.go_to(0, 2)
+    assert session.canvas.image.rgb
+    assert session.canvas.image is not image
+    assert project.viewer.layers.selection.active is session.canvas.points
 
 
 def test_hidden_tracks_are_not_worked_out(project):

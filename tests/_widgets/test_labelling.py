@@ -11,6 +11,7 @@ from napari_animalpose._widgets._actions import ACTIONS, run_action
 from napari_animalpose._widgets._labelling import get_labelling
 from napari_animalpose.data import schema_edits
 from napari_animalpose.data.edit_sequence import chain_edits
+from napari_animalpose.data.edits import delete_instances, paste_instances, set_visibility
 from napari_animalpose.data.poses import Origin, Visibility
 from napari_animalpose.data.skeleton import Skeleton
 
@@ -126,6 +127,41 @@ def test_a_placed_point_is_undone_and_placed_again(blank):
     person.click(50, 50)
     assert len(session.rows) == 1
     np.testing.assert_allclose(session.rows.xy[0, 0], [50, 50], atol=0.5)
+
+
+def test_the_last_point_of_an_animal_is_undone_and_placed_again(blank):
+    session, person = blank.session, blank.person
+    places = (PLACES[0] + SHAPE).tolist()
+    person.key(Key.Key_Q)
+    person.click_all([*places[:4], (90, 90)])
+    person.key(Key.Key_Z, CTRL)
+    assert get_labelling(session).active == 0
+    person.click(*places[4])
+    np.testing.assert_allclose(session.rows.xy, [places], atol=0.5)
+    person.click(100, 60)  # complete again: this one begins another
+    assert len(session.rows) == 2
+    person.key(Key.Key_Z, CTRL, times=2)
+    person.click(*places[4])
+    np.testing.assert_allclose(session.rows.xy, [places], atol=0.5)
+
+
+def test_placing_does_not_go_on_with_another_animal(project):
+    """Where one before it is deleted, the position of the animal is that of the next."""
+    session, person = project.session, project.person
+    head = (1, 0)
+    session.do(set_visibility(session.document.poses, [(0, 0, *head)], Visibility.MISSING))
+    session.select([(1, 1)])
+    person.key(Key.Key_Q)
+    assert get_labelling(session).active == 1
+    whole = session.rows.xy[0].copy()
+    session.do(delete_instances(session.document.poses, [[0, 0, 0]]))
+    session.undo()
+    assert get_labelling(session).active is None
+    person.click(20, 100)
+    assert len(session.rows) == 3
+    np.testing.assert_allclose(session.rows.xy[0], whole)
+    assert np.isnan(session.rows.xy[head]).all()
+    np.testing.assert_allclose(session.rows.xy[2, 0], [20, 100], atol=0.5)
 
 
 def test_placing_begins_anew_in_another_frame(blank):
@@ -397,6 +433,26 @@ def test_the_previous_frame_is_copied(project):
     assert_undone(project, 28)
 
 
+@pytest.mark.parametrize("frame", range(1, 10))
+def test_the_previous_frame_is_found_however_far_back(project, frame):
+    session = project.session
+    session.go_to(frame)
+    run_action("copy_previous", session)
+    np.testing.assert_allclose(session.rows.xy, make_poses([0]).xy)
+
+
+def test_the_previous_frame_is_found_over_a_long_gap(window, videos):
+    session = window.session
+    assert session.open_new([videos[0]], ask=False)
+    session.do(schema_edits.replace_skeleton(session.document.poses, FLY))
+    session.do(paste_instances(session.document.poses, make_poses([2]), 0, 2))
+    for frame in (19, 34, 39):
+        session.go_to(frame)
+        run_action("copy_previous", session)
+        assert len(session.rows) == 2, frame
+        session.undo()
+
+
 def test_before_the_first_frame_there_is_none_to_copy(project):
     project.person.key(Key.Key_D)
     assert len(project.messages) == 1
@@ -407,6 +463,8 @@ def test_animals_are_deleted(project):
     project.session.select([(0, 3)])
     project.person.key(Key.Key_X, SHIFT)
     np.testing.assert_allclose(project.session.rows.xy, (PLACES[1] + SHAPE)[None])
+    project.person.key(Key.Key_X, SHIFT)  # nothing is selected: the other one stays
+    assert len(project.session.rows) == 1
     assert_undone(project, 0)
 
 

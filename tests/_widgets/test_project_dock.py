@@ -175,6 +175,15 @@ def test_the_list_of_videos_switches_and_follows(project):
     assert (project.session.video, project.session.frame) == (0, 0)
 
 
+def test_the_list_of_videos_names_the_one_that_is_opened_first(window, videos, tmp_path):
+    dock = dock_of(window)
+    poses = make_poses([3], video=1)
+    write_labels(Project(tuple(LazyVideo(str(path)) for path in videos), poses), tmp_path / "x.slp")
+    assert window.session.open(tmp_path / "x.slp")
+    assert window.session.video == 1
+    assert dock._video.currentIndex() == 1
+
+
 def test_kinds_of_frames_are_counted(project):
     project.session.do(project.session.document.mark_empty([(0, 3), (0, 4)]))
     project.person.wait(0.4)

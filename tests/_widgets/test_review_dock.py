@@ -76,7 +76,7 @@ def test_frames_are_chosen_in_a_child_process(dock, session, qtbot):
     assert session.messages == []
     assert len(session.document.suggestions) == 5
     assert len(tab.table.records) == 5
-    assert all(session.document.reasons)
+    assert all(session.document.suggestion_reasons)
     assert tab.progress.text() == "0 of 5 labelled"
 
 
@@ -105,7 +105,7 @@ def test_suggestions_add_to_those_there_are_or_replace_them(dock, session):
     tab.work.result.emit(suggest(10, 50))
     tab.work.result.emit(suggest(50, 90))
     assert session.document.suggestions.tolist() == [[0, 10], [0, 50], [0, 90]]
-    assert session.document.reasons[0] == "Because of 10."
+    assert session.document.suggestion_reasons[0] == "Because of 10."
     tab.keep.setChecked(False)
     tab.work.result.emit(suggest(7))
     assert cells(tab.table) == [("7", "Because of 7.")]
@@ -154,6 +154,16 @@ def test_suggestions_can_be_taken_off_the_list(dock, session):
     click(tab.clear)
     assert tab.table.records == []
     assert not tab.next.isEnabled()
+
+
+def test_reasons_that_the_document_remembers_are_shown_and_kept(dock, session):
+    """As after a recovery, or where another dock has suggested the frames."""
+    document = session.document
+    session.do(document.replace_suggestions([[0, 3], [0, 9], [0, 12]], ["one", "two", "three"]))
+    assert [row[-1] for row in cells(dock.suggestions.table)] == ["one", "two", "three"]
+    click_row(dock.suggestions.table, 0)
+    click(dock.suggestions.remove)
+    assert document.suggestion_reasons == ("two", "three")
 
 
 def test_a_failure_is_told_and_cancelling_keeps_what_there_was(dock, session, qtbot):

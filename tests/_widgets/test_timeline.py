@@ -114,6 +114,14 @@ def test_shift_click_selects_from_the_frame_in_view(dock, session):
     session.go_to(20)
     QTest.mouseClick(dock.view, LEFT, SHIFT, at(dock, 60.5))
     assert session.selected_range == (20, 60)
+    session.selected_range = None
+    spot = at(dock, 60.5)
+    QTest.mousePress(dock.view, LEFT, SHIFT, spot)
+    QTest.mouseMove(dock.view, spot + QPoint(0, 2))  # the hand shakes
+    assert session.selected_range == (20, 60)
+    QTest.mouseMove(dock.view, at(dock, 80.5))  # it drags
+    QTest.mouseRelease(dock.view, LEFT, SHIFT, at(dock, 80.5))
+    assert session.selected_range == (60, 80)
 
 
 def test_the_wheel_zooms_around_the_mouse_and_a_double_click_shows_all(dock, session):

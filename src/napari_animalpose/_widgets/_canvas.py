@@ -70,8 +70,6 @@ class Canvas(QObject):
         After a person changed points; sent when napari is done with its own part of it.
     selection_changed
         Other points are selected.
-    layers_lost
-        A person deleted one of the layers.
     points_made : Points
         The Points layer was made, or made again.
     mode_changed
@@ -82,7 +80,6 @@ class Canvas(QObject):
 
     points_changed = Signal(object)
     selection_changed = Signal()
-    layers_lost = Signal()
     points_made = Signal(object)
     mode_changed = Signal()
     wheel_turned = Signal(float, bool)
@@ -97,7 +94,7 @@ class Canvas(QObject):
         self.style = Style()
         self.shown: FrameLayers | None = None
         self._filled: dict[str, FrameLayers] = {}  # what points and edges show just now
-        self._where = (0, 0)
+        self._where, self._n_shown = (0, 0), 0
         self._busy = 0
         self._trail_span: tuple[int, int, int] | None = None  # video, first, last
         self._selected: list[tuple[int, int]] = []
@@ -141,6 +138,7 @@ class Canvas(QObject):
                 self.image.data, self.image.name = array, name
                 return
             old, self.image = self.image, None
+            active = self._viewer.layers.selection.active
             if old is not None:
                 self._viewer.layers.remove(old)
             self.image = Image(
@@ -149,6 +147,8 @@ class Canvas(QObject):
             )  # fmt: skip
             self._viewer.add_layer(self.image)
             self._viewer.layers.move(len(self._viewer.layers) - 1, 0)
+            # napari makes what is added active; the keys belong to the layer of points.
+            self._viewer.layers.selection.active = self.points if active is old else active
 
     def ensure_layers(self) -> None:
         """Add the layers of poses where they are missing, and make the points active."""
@@ -194,9 +194,7 @@ class Canvas(QObject):
         for name in ("image", "points", "skeleton", "tracks"):
             if getattr(self, name) is event.value:
                 setattr(self, name, None)
-                if not self._busy:
-                    self.shown = None
-                    self.layers_lost.emit()
+                self._filled.pop(name, None)
 
     def _on_inserted(self, event: Any) -> None:
         if event.value.metadata == NOTHING:
@@ -221,15 +219,17 @@ class Canvas(QObject):
     def show_frame(self, rows: Poses, video: int, frame: int) -> None:
         """Fill points and edges with the instances of a frame.
 
-        What was selected stays selected where the frame is the same as before and the point
-        still there.
+        What was selected stays selected where the frame is the same as before, with as many
+        animals, and the point still there.
         """
         same_frame = (video, frame) == self._where
-        self.shown = FrameLayers(rows, self.style)
+        # Where animals came or went, a position may be that of another one.
+        same_animals = same_frame and len(rows) == self._n_shown
+        self.shown, self._n_shown = FrameLayers(rows, self.style), len(rows)
         self._where = (video, frame)
         self._late.start(_LATE_MS)
         before = self._selected
-        self._selected = [p for p in before if self.shown.has(*p)] if same_frame else []
+        self._selected = [p for p in before if self.shown.has(*p)] if same_animals else []
         self._fill()
         if same_frame:
             self.finish()
@@ -339,7 +339,8 @@ class Canvas(QObject):
     def select(self, points: Iterable[tuple[int, int]]) -> None:
         """Select points by (position, node); those that are not there are left out."""
         self._selected = sorted({(int(a), int(b)) for a, b in points})
-        if self.shown is not None and self.points is not None:
+        # A layer that is hidden holds the points of an older frame until it is seen again.
+        if self.shown is not None and self._filled.get("points") is self.shown:
             with self._working():
                 self._select_rows(self.shown.find_rows(self._selected))
         self.selection_changed.emit()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,15 @@ def get_labelling(session: Session) -> Labelling:
     return _LABELLING[session]
 
 
+class _Finished(NamedTuple):
+    """The animal that was placed last, and its last point."""
+
+    position: int
+    node: int
+    n_animals: int  # in the frame then
+    skipped: frozenset[int]
+
+
 class Labelling(QObject):
     """Places, changes and copies instances of the frame in view.
 
@@ -67,7 +76,9 @@ class Labelling(QObject):
         self._session = session
         self._clipboard: Poses | None = None
         self._active: int | None = None  # position of the animal that is being placed
+        self._n_animals = 0  # in the frame, for which that position holds
         self._skipped: set[int] = set()
+        self._finished: _Finished | None = None
         canvas = session.canvas
         canvas.points_changed.connect(self._on_points)
         canvas.wheel_turned.connect(self._on_wheel)
@@ -139,7 +150,7 @@ class Labelling(QObject):
         self._begin_anew()
         chosen = self._session.selected_instances
         if len(chosen) == 1 and self._left_of(chosen[0]):
-            self._active = chosen[0]
+            self._active, self._n_animals = chosen[0], len(self._session.rows)
 
     def _left_of(self, position: int | None) -> list[int]:
         """Nodes of an animal that are missing and not skipped, in order."""
@@ -166,16 +177,19 @@ class Labelling(QObject):
             session.open_dock("skeleton")
             return
         poses = session.document.poses
-        if self._active is None or self._active >= len(session.rows):
-            self._active = len(session.rows)
+        active = self._active
+        if active is None:
+            active = len(session.rows)
+            self._active, self._n_animals = active, active + 1
             shape = np.full((poses.n_nodes, 2), np.nan, np.float32)
             shape[node] = xy
             session.do(add_shape(poses, video, frame, shape))
         else:
-            session.do(move_points(poses, [(video, frame, self._active, node)], [xy]))
-        session.select([(self._active, node)])
-        if not self._left_of(self._active):
+            session.do(move_points(poses, [(video, frame, active, node)], [xy]))
+        session.select([(active, node)])
+        if not self._left_of(active):
             session.viewer.status = "The animal is complete: the next click begins another one."
+            self._finished = _Finished(active, node, len(session.rows), frozenset(self._skipped))
             self._begin_anew()
         self.next_changed.emit()
 
@@ -184,20 +198,33 @@ class Labelling(QObject):
         self.next_changed.emit()
 
     def _on_frame(self, video: int, frame: int) -> None:
+        self._finished = None
         if self._active is not None or self._skipped:
             self._begin_anew()
 
     def _on_document(self) -> None:
-        self._clipboard = None
+        self._clipboard, self._finished = None, None
         if self.is_placing:
             self.place_points()
         self._begin_anew()
 
     def _on_edited(self, change: Any) -> None:
-        if self._active is not None and self._active >= len(self._session.rows):
-            self._begin_anew()
-        else:
-            self.next_changed.emit()
+        session = self._session
+        n_animals = 0 if session.document is None else len(session.rows)
+        if self._active is not None and n_animals != self._n_animals:
+            self._begin_anew()  # the position may be that of another animal now
+        if self._active is None and self._is_reopened(n_animals):
+            assert self._finished is not None
+            self._active, self._n_animals = self._finished.position, n_animals
+            self._skipped = set(self._finished.skipped)
+        self.next_changed.emit()
+
+    def _is_reopened(self, n_animals: int) -> bool:
+        """Whether the last point of the animal placed last was undone: to be placed again."""
+        last = self._finished
+        if last is None or last.n_animals != n_animals:
+            return False
+        return bool(self._session.rows.visibility[last.position, last.node] == Visibility.MISSING)
 
     # ----------------------------------------------------------- what was done in the layer
     def _on_points(self, change: PointsChange) -> None:
@@ -437,13 +464,14 @@ class Labelling(QObject):
         session = self._session
         assert session.document is not None
         poses, reach = session.document.poses, 1
-        while reach < 2 * session.frame + 2:  # look back in growing steps, not at everything
+        while True:  # look back in growing steps, not at everything
             first = max(0, session.frame - reach)
             block = poses.between(session.video, first, session.frame - 1)
             if len(block):
                 return poses.at(session.video, int(block.frame[-1])).copy()
+            if not first:
+                return None
             reach *= 4
-        return None
 
     def animal_from_template(self) -> None:
         """Add a whole animal at the cursor, from the template of the preferences, to be dragged."""

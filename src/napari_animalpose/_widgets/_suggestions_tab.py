@@ -179,6 +179,9 @@ class SuggestionsTab(QWidget):
         document = self.session.document
         pairs = [] if document is None else document.suggestions.tolist()
         self._frames = [(video, frame) for video, frame in pairs]
+        if document is not None and document.suggestion_reasons:
+            told = zip(self._frames, document.suggestion_reasons, strict=True)
+            self._reasons |= {frame: reason for frame, reason in told if reason}
         many = document is not None and len(document.videos) > 1
         records = [self._describe(video, frame, many) for video, frame in self._frames]
         self.table.set_records(records)

@@ -247,7 +247,8 @@ class TimelineView(QWidget):
             if kind is not None:
                 self.kind_clicked.emit(kind)
         elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            self._drag, self._anchor = "range", frame
+            # A hand that shakes has not begun to drag out a range of its own.
+            self._drag, self._anchor = "shift", frame
             self.range_requested.emit(tuple(sorted((self._frame, frame))))
         elif (end := self._range_end_at(x, y)) is not None and self._range is not None:
             self._drag, self._anchor = "range", self._range[1 - end]
@@ -261,8 +262,12 @@ class TimelineView(QWidget):
             return
         x, y = event.position().x(), event.position().y()
         frame = self._view.frame_at(x)
+        if self._drag == "shift" and frame != self._anchor:
+            self._drag = "range"
         if self._drag == "seek":
             self._request(frame)
+        elif self._drag == "shift":
+            return
         elif self._drag == "range":
             self.range_requested.emit(tuple(sorted((int(self._anchor), frame))))
         elif self._drag == "pan":

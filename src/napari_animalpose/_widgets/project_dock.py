@@ -195,6 +195,7 @@ class _WorkPage(QWidget):
             for number, video in enumerate(document.videos):
                 self._video.addItem(f"{number + 1}. {video.name}")
                 self._video.setItemData(number, video.source, 3)  # Qt.ToolTipRole
+            self._on_frame(self.session.video, self.session.frame)
         self._show_state()
         self._show_settings()
         self._show_next()
@@ -203,7 +204,6 @@ class _WorkPage(QWidget):
     def _on_edited(self, change: Change) -> None:
         if change.videos:
             self._on_document()
-            self._on_frame(self.session.video, self.session.frame)
 
     def _on_frame(self, video: int, frame: int) -> None:
         if self._video.currentIndex() != video:
