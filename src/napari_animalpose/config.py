@@ -349,6 +349,10 @@ class PredictConfig(Config):
         Animals whose points (those that are not missing) have a lower mean confidence are
         left out: one faint point of an animal is likely, an animal of faint points is not.
         For the pipelines that find points first: single and bottom-up.
+    min_instance_score : float
+        Animals with a lower score are left out: the confidence that an animal is there,
+        times the mean confidence of all its points, those that are missing included. For
+        the pipelines that find animals first: top-down.
     min_class_probability : float
         An animal is given an identity only where it has at least this probability, and
         is left without one otherwise.
@@ -366,6 +370,7 @@ class PredictConfig(Config):
     min_line_score: float = 0.25
     min_points: int = 2
     min_mean_confidence: float = 0.4
+    min_instance_score: float = 0.05
     min_class_probability: float = 0.2
     precision: Precision = "auto"
     sleap_exact: bool = False
@@ -374,7 +379,8 @@ class PredictConfig(Config):
         for name in ("batch_size", "max_instances"):
             self._require(getattr(self, name) >= 0, name, "a whole number of at least 0")
         for name in (
-            "peak_threshold", "min_line_score", "min_mean_confidence", "min_class_probability",
+            "peak_threshold", "min_line_score", "min_mean_confidence", "min_instance_score",
+            "min_class_probability",
         ):  # fmt: skip
             self._require(0 <= getattr(self, name) <= 1, name, "a number from 0 to 1")
         self._require(self.min_points >= 1, "min_points", "a whole number of at least 1")

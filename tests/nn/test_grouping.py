@@ -331,3 +331,39 @@ def test_animals_of_faint_peaks_are_left_out():
     assert_same_animals(found.points[0], truth[1:])
     both = group_peaks(points, heights, fields, SKELETON, Grouping(STRIDE, min_mean_height=0.35))
     assert_same_animals(both.points[0], truth)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.3, 0.5, 0.7, 0.9, 1.0]))
+def test_without_hopeless_pairs_the_animals_are_the_same(seed, min_support):
+    rng = np.random.default_rng(seed)
+    points = rng.uniform(0, 120, (2, len(NODES), 7, 2)).astype(np.float32)
+    points[rng.random(points.shape[:3]) < 0.2] = np.nan
+    values = np.where(np.isfinite(points[..., 0]), rng.uniform(0.2, 1, points.shape[:3]), 0)
+    coarse = rng.normal(0, 0.8, (2, 8, 8, len(EDGES), 2)).astype(np.float32)
+    fields = np.repeat(np.repeat(coarse, 8, axis=1), 8, axis=2)
+    how = Grouping(STRIDE, min_support=min_support, max_gap_px=30, ghost_px=5)
+    edges = SKELETON.edge_array
+    scores, support = score_edges(points, fields, edges, how)
+    few, few_support = score_edges(points, fields, edges, how, hopeless=False)
+    known = np.isfinite(few)
+    np.testing.assert_array_equal(few[known], scores[known])
+    np.testing.assert_array_equal(few_support[known], support[known])
+    assert not (support[~known & np.isfinite(support)] >= min_support).any()
+    found = group_peaks(points, values, fields, SKELETON, how)
+    shown = group_peaks(points, values, fields, SKELETON, how, return_candidates=True)
+    np.testing.assert_array_equal(found.peaks, shown.peaks)
+    np.testing.assert_array_equal(found.scores, shown.scores)
+
+
+def test_ghosts_are_left_out_before_the_animals_are_counted():
+    """Second peaks at the points of other nodes are joined to an animal on top of the real one."""
+    truth = place((60, 60, 0), (180, 180, 0))
+    points, values, fields = ideal(truth, n_peaks=4)
+    mirrored = place((60, 60, 0), (180, 180, 0))[:, [0, 1, 2, 4, 3, 5]] + 1.5
+    points[0, :, 2:4], values[0, :, 2:4] = mirrored.transpose(1, 0, 2), 0.3
+    # Legs are near enough that the field of the one leads to the other, too.
+    plain = group_peaks(points, values, fields, SKELETON, Grouping(STRIDE))
+    assert len(plain.peaks[0]) > 2
+    for most in (0, 2):
+        how = Grouping(STRIDE, ghost_px=4.5, max_instances=most)
+        assert_same_animals(group_peaks(points, values, fields, SKELETON, how).points[0], truth)

@@ -238,6 +238,8 @@ def _say_crop(inspection: Inspection, row: int) -> str:
             return "same animal"
         case CropVerdict.SURPLUS:
             return "too many"
+        case CropVerdict.FAINT:
+            return "too faint"
     return f"animal {crops.instance[row] + 1}"
 
 

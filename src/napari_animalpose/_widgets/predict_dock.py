@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PredictDock"]
 
+_TOP_OPTIONS = {
+    "peak_threshold": "",
+    "min_mean_confidence": "Least mean confidence",
+    "min_instance_score": "Least score of an animal",
+}
 _HIDDEN_TRACKING = (
     "track.tracker", "track.max_animals", "stitch.max_animals", "smoothing", "smooth.*",
     "smooth.*.*",
@@ -59,7 +64,7 @@ class PredictDock(QWidget):
         self.footer = PredictFooter(self.session)
         self.options = ConfigForm(
             PredictConfig(),
-            top={"peak_threshold": "", "min_mean_confidence": "Least mean confidence"},
+            top=_TOP_OPTIONS,
             hidden=("max_instances",),
         )
         self.tracking = ConfigForm(
@@ -238,13 +243,11 @@ class PredictDock(QWidget):
             hidden.append("min_class_probability")
         if not info.is_sleap:
             hidden.append("sleap_exact")
-        if info.pipeline.startswith("topdown"):
-            hidden.append("min_mean_confidence")
+        is_top_down = info.pipeline.startswith("topdown")
+        hidden.append("min_mean_confidence" if is_top_down else "min_instance_score")
         if self.options.problem:
             return  # what a person types stays as it is
-        self.options.set_layout(
-            {"peak_threshold": "", "min_mean_confidence": "Least mean confidence"}, hidden, {}
-        )
+        self.options.set_layout(_TOP_OPTIONS, hidden, {})
         self.options.setValue(self.options.value())
 
     def _on_edited(self, change: object) -> None:

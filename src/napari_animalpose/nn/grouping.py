@@ -23,6 +23,7 @@ from scipy.optimize import linear_sum_assignment
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import DataError
 from napari_animalpose.nn.fragments import merge_fragments
+from napari_animalpose.nn.ghosts import find_ghosts
 
 __all__ = [
     "Candidates",
@@ -66,6 +67,9 @@ class Grouping:
         Animals with fewer points are left out. Where it is 1, a single peak is an animal.
     min_mean_height : float
         Animals whose peaks have a lower mean height are left out.
+    ghost_px : float
+        How far apart two peaks of one place can be. Faint animals that stand on the points
+        of better ones are left out; 0 keeps them. See `ghosts.find_ghosts`.
     max_instances : int
         The most animals in a frame, those with the highest scores; 0 means all.
     """
@@ -80,6 +84,7 @@ class Grouping:
     max_gap_px: float = 0.0
     min_points: int = 2
     min_mean_height: float = 0.0
+    ghost_px: float = 0.0
     max_instances: int = 0
 
 
@@ -170,7 +175,7 @@ def group_peaks(
     points = np.asarray(points, np.float32)
     used = _count_slots(points)
     points, values = points[:, :, :used], np.asarray(values, np.float32)[:, :, :used]
-    scores, support = score_edges(points, pafs, edges, how)
+    scores, support = score_edges(points, pafs, edges, how, hopeless=return_candidates)
     first, second = (np.nan_to_num(values[:, edges[:, side]]) for side in (0, 1))
     weights = np.sqrt(np.maximum(first[..., None] * second[:, :, None], 0))  # (B, E, P, P)
     sources = match_edges(scores, support, weights, how)
@@ -178,6 +183,10 @@ def group_peaks(
     if how.max_gap_px > 0:
         merge_fragments(peaks, evidence, _take(points, peaks), skeleton, how.max_gap_px)
     peaks, evidence = _select(peaks, evidence, _take(values[..., None], peaks)[..., 0], how)
+    if how.ghost_px > 0:
+        peaks, evidence = _drop_ghosts(peaks, evidence, _take(points, peaks), how.ghost_px)
+    if how.max_instances:
+        peaks, evidence = peaks[:, : how.max_instances], evidence[:, : how.max_instances]
     candidates = None
     if return_candidates:
         joined = sources[:, :, None, :] == np.arange(used)[:, None]
@@ -193,7 +202,12 @@ def group_peaks(
 
 # ------------------------------------------------------------------------ line integrals
 def score_edges(
-    points: Floats, pafs: Floats, edges: NDArray[np.integer[Any]], how: Grouping
+    points: Floats,
+    pafs: Floats,
+    edges: NDArray[np.integer[Any]],
+    how: Grouping,
+    *,
+    hopeless: bool = True,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Score every pair of a source and a destination peak of every edge.
 
@@ -209,12 +223,16 @@ def score_edges(
     pafs : float array, shape (B, h, w, E, 2)
     edges : int array, shape (E, 2)
     how : Grouping
+    hopeless : bool
+        Whether to score pairs, too, that a few samples show to be without enough support
+        to be joined: most of those in a crowd.
 
     Returns
     -------
     scores, support : float32 arrays, shape (B, E, P, P)
         Scores, at most about 1, and the share of samples above `min_sample_score`; axes
-        are frame, edge, source and destination, NaN where a peak is missing.
+        are frame, edge, source and destination, NaN where a peak is missing (or the pair
+        is hopeless).
     """
     placed = np.isfinite(points[..., 0])
     pairs = placed[:, edges[:, 0], :, None] & placed[:, edges[:, 1], None, :]  # (B, E, P, P)
@@ -223,10 +241,13 @@ def score_edges(
     step = points[frame, edges[edge, 1], j] - start
     length = np.hypot(step[:, 0], step[:, 1])
     along = (np.arange(how.n_samples, dtype=np.float32) + 0.5) / how.n_samples
-    cells = (start[:, None] + along[:, None] * step[:, None]) / np.float32(how.stride)
-    field = _interpolate(pafs, frame, edge, cells)  # (N, n) complex
-    unit = (step[:, 0] + 1j * step[:, 1]) / np.maximum(length, np.float32(1e-6))
-    dots = (field * unit.conj()[:, None]).real
+    if not hopeless:
+        few = along[_choose_samples(how)]
+        dots = _sample_field(pafs, frame, edge, start, step, length, few, how.stride)
+        hope = (dots > how.min_sample_score).any(axis=1) | (length < how.stride)
+        frame, edge, i, j = frame[hope], edge[hope], i[hope], j[hope]
+        start, step, length = start[hope], step[hope], length[hope]
+    dots = _sample_field(pafs, frame, edge, start, step, length, along, how.stride)
     score = np.maximum(dots.mean(axis=1), 1 - length / how.stride)
     near = length < how.stride
     score += length_penalty(length, how)
@@ -235,6 +256,30 @@ def score_edges(
     scores[frame, edge, i, j] = score
     support[frame, edge, i, j] = np.where(near, 1, (dots > how.min_sample_score).mean(axis=1))
     return scores, support
+
+
+def _choose_samples(how: Grouping) -> NDArray[np.intp]:
+    """Return so many samples, in the middle, that without any of them support is too low."""
+    left = np.arange(how.n_samples + 1)  # samples that agree
+    allowed = how.n_samples - left[left / how.n_samples >= how.min_support - 1e-6].min()
+    return np.linspace(0, how.n_samples - 1, allowed + 3)[1:-1].round().astype(np.intp)
+
+
+def _sample_field(
+    pafs: Floats,
+    frame: NDArray[np.intp],
+    edge: NDArray[np.intp],
+    start: NDArray[np.float32],
+    step: NDArray[np.float32],
+    length: NDArray[np.float32],
+    along: Floats,
+    stride: int,
+) -> NDArray[np.float32]:
+    """Read fields along N lines at n parts of their length: components along them, (N, n)."""
+    cells = (start[:, None] + along[:, None] * step[:, None]) / np.float32(stride)
+    field = _interpolate(pafs, frame, edge, cells)  # (N, n) complex
+    unit = (step[:, 0] + 1j * step[:, 1]) / np.maximum(length, np.float32(1e-6))
+    return np.asarray((field * unit.conj()[:, None]).real)
 
 
 def length_penalty(length: NDArray[np.float32], how: Grouping) -> NDArray[np.float32]:
@@ -249,7 +294,7 @@ def _interpolate(
     pafs: Floats,
     frame: NDArray[np.intp],
     edge: NDArray[np.intp],
-    cells: NDArray[np.float32],
+    cells: Floats,
 ) -> NDArray[np.complex64]:
     """Read fields at cells (N, n, 2), bilinear, as x + iy; beyond the map as at its border."""
     _, height, width, n_edges, _ = pafs.shape
@@ -400,8 +445,24 @@ def _select(
     peaks, evidence = _keep_first(
         np.where(enough[..., None], peaks, -1), np.where(enough, evidence, np.nan), rank
     )
-    most = how.max_instances or peaks.shape[1]
-    return peaks[:, :most], evidence[:, :most]
+    return peaks, evidence
+
+
+def _drop_ghosts(
+    peaks: NDArray[np.int64],
+    evidence: NDArray[np.float64],
+    places: NDArray[np.float32],
+    radius_px: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Leave out animals that stand on the points of better ones; see `find_ghosts`."""
+    real = np.isfinite(evidence)
+    for frame in range(len(peaks)):
+        real[frame] &= ~find_ghosts(places[frame], evidence[frame], radius_px)
+    return _keep_first(
+        np.where(real[..., None], peaks, -1),
+        np.where(real, evidence, np.nan),
+        np.where(real, np.maximum(evidence, 1e-9), 0),
+    )
 
 
 def _take(values: Floats, peaks: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -197,6 +197,7 @@ class CropVerdict(IntEnum):
     NO_POINTS = 1
     DUPLICATE = 2  # the same animal as in a better crop
     SURPLUS = 3  # more than `PredictConfig.max_instances`
+    FAINT = 4  # its score is below `PredictConfig.min_instance_score`
 
 
 @dataclass(frozen=True, eq=False)

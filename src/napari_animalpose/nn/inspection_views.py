@@ -202,6 +202,11 @@ def explain_crop(inspection: Inspection, row: int) -> str:
             return f"Left out: no point in it reaches {limits['peak_threshold']:.2f}."
         case CropVerdict.DUPLICATE:
             return "Left out: its points are those of an animal in a better crop."
+        case CropVerdict.FAINT:
+            return (
+                f"Left out: its score (confidence {crops.score[row]:.2f}, times the mean "
+                f"confidence of all points) is below {limits['min_instance_score']:.2f}."
+            )
         case CropVerdict.SURPLUS:
             return f"Left out: {limits['max_instances']:.0f} better animals are allowed."
     return f"Kept: an animal is there with confidence {crops.score[row]:.2f}."

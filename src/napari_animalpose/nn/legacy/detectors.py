@@ -87,7 +87,7 @@ class AnchoredDetector(TopDownDetector):
     ) -> None:
         (only,) = forwards.values()
         super().__init__({"centroid": only, **forwards}, config)  # never asked for centroids
-        self.anchors = anchors
+        self.anchors, self.min_score = anchors, 0.0  # there is an animal: a person says so
 
     def make_inspector(self) -> Inspector:
         """Return what looks into the network; places are given, not found."""

@@ -19,6 +19,7 @@ from napari_animalpose.nn.models.heads.multi_instance import MultiInstanceHead
 __all__ = ["BottomUpDetector"]
 
 MOST_PEAKS = 128  # of a node in a frame: the work of joining grows with their square
+GHOST_SIGMAS = 1.5  # of a confidence map: how far apart two peaks of one place can be
 GAP_EDGES = 1.5  # longest edges that a missing node may hold two parts of an animal apart
 
 
@@ -47,6 +48,7 @@ class BottomUpDetector:
             max_gap_px=GAP_EDGES * model.max_edge_px,
             min_points=config.min_points,
             min_mean_height=config.min_mean_confidence,
+            ghost_px=GHOST_SIGMAS * model.sigma_px,
             max_instances=config.max_instances,
         )
         self._peaks = GrowingPeaks(self.forward, self._read_maps, self.threshold, slots, MOST_PEAKS)

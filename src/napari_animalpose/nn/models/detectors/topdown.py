@@ -24,6 +24,7 @@ MOST_PLACES = 512  # in a frame
 SPARE = 2  # windows looked at for each animal that `max_instances` allows
 DUPLICATE_OKS = 0.7  # with DUPLICATE_STDDEV: points less than a tenth of the animal apart
 DUPLICATE_STDDEV = 0.1
+LEAST_SHARED = 2  # points that two instances have both, to tell that one is a part of the other
 CPU_WINDOW_PIXELS, GPU_WINDOW_PIXELS = 0.5e6, 8e6  # of one step of the second network
 
 
@@ -64,7 +65,7 @@ class TopDownDetector:
     def __init__(self, forwards: Mapping[str, Forward], config: PredictConfig) -> None:
         self.centroid = forwards["centroid"]
         self.closer = next(forwards[name] for name in forwards if name in CENTRED_HEADS)
-        self.config = config
+        self.config, self.min_score = config, config.min_instance_score
         on_gpu = bool(tf.config.list_physical_devices("GPU"))
         pixels = GPU_WINDOW_PIXELS if on_gpu else CPU_WINDOW_PIXELS
         self.max_windows = max(1, int(pixels / crop_side(self.closer.config) ** 2))
@@ -144,7 +145,7 @@ class TopDownDetector:
         for number in range(n_frames):
             rows = np.flatnonzero(candidates.frame == number)
             rows = rows[np.argsort(-scores[rows], kind="stable")]
-            verdicts[rows] = self._judge_frame(points[rows], point_scores[rows])
+            verdicts[rows] = self._judge_frame(points[rows], point_scores[rows], scores[rows])
             kept.append(rows[verdicts[rows] == CropVerdict.KEPT])
         classes, class_scores = self._name(kept, likely)
         found = Detections(
@@ -183,13 +184,17 @@ class TopDownDetector:
         ]
 
     def _judge_frame(
-        self, points: NDArray[np.float32], point_scores: NDArray[np.float32]
+        self,
+        points: NDArray[np.float32],
+        point_scores: NDArray[np.float32],
+        scores: NDArray[np.float32],
     ) -> NDArray[np.int8]:
         """Return the `CropVerdict` on what is in the windows of a frame, best first."""
         placed = point_scores >= self.config.peak_threshold
         xy = np.where(placed[..., None], points, np.nan)
         verdicts = np.full(len(xy), CropVerdict.KEPT, np.int8)
         verdicts[~suppress_duplicates(xy)] = CropVerdict.DUPLICATE
+        verdicts[scores < self.min_score] = CropVerdict.FAINT
         verdicts[~placed.any(axis=1)] = CropVerdict.NO_POINTS
         if self.config.max_instances:
             good = np.flatnonzero(verdicts == CropVerdict.KEPT)
@@ -228,6 +233,12 @@ def split_counts(total: int, limit: int) -> Iterator[tuple[int, int]]:
 def suppress_duplicates(xy: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Tell which instances of a frame are not the same as a better one.
 
+    An animal that another one hides in part has its own points, and they lie elsewhere.
+    What has no points but copies of a better instance's is that instance again, and so is
+    the whole of which the better one is a part: the OKS is a mean over the points of the
+    one that has fewer. A single point that both have proves nothing, as the noses of two
+    animals may touch: then it is a mean over the points of the one that has more.
+
     Parameters
     ----------
     xy : array of float, shape (I, K, 2)
@@ -241,10 +252,16 @@ def suppress_duplicates(xy: NDArray[np.floating]) -> NDArray[np.bool_]:
     """
     keep = np.ones(len(xy), bool)
     areas = compute_areas(xy)
+    known = np.isfinite(xy).all(axis=-1)  # (I, K)
+    counts = known.sum(axis=1)
     for i in range(1, len(xy)):
         better = np.flatnonzero(keep[:i])
         area = np.maximum(areas[better], max(areas[i], 1.0))
-        alike = compute_oks(xy[better], xy[i : i + 1], area_px2=area, stddev=DUPLICATE_STDDEV)
+        oks = compute_oks(xy[better], xy[i : i + 1], area_px2=area, stddev=DUPLICATE_STDDEV)
+        shared = (known[better] & known[i]).sum(axis=1)
+        fewer, more = np.minimum(counts[better], counts[i]), np.maximum(counts[better], counts[i])
+        counted = np.where(shared >= LEAST_SHARED, fewer, more)
+        alike = oks[:, 0] * counts[better] / np.maximum(counted, 1)
         keep[i] = not (alike >= DUPLICATE_OKS).any()
     return keep
 

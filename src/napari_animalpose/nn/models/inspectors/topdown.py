@@ -111,6 +111,7 @@ class TopDownInspector:
         limits = {
             "peak_threshold": self.detector.config.peak_threshold,
             "max_instances": self.detector.config.max_instances,
+            "min_instance_score": self.detector.min_score,
             "min_class_probability": self.detector.config.min_class_probability,
         }
         return Findings(
