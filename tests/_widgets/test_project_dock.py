@@ -176,12 +176,12 @@ def test_the_list_of_videos_switches_and_follows(project):
 
 
 def test_the_list_of_videos_names_the_one_that_is_opened_first(window, videos, tmp_path):
-    dock = dock_of(window)
+    combo = dock_of(window)._work._video
     poses = make_poses([3], video=1)
     write_labels(Project(tuple(LazyVideo(str(path)) for path in videos), poses), tmp_path / "x.slp")
     assert window.session.open(tmp_path / "x.slp")
     assert window.session.video == 1
-    assert dock._video.currentIndex() == 1
+    assert combo.currentIndex() == 1
 
 
 def test_kinds_of_frames_are_counted(project):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from napari_animalpose.config import ModelConfig, RunConfig
 from napari_animalpose.data.poses import Origin, Poses
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import ConfigError, DataError
@@ -12,6 +13,7 @@ from napari_animalpose.nn.autoconfig import (
     PRESETS,
     LabelMeasures,
     choose_config,
+    fit_crops,
     measure_labels,
 )
 from napari_animalpose.nn.autoconfig.models import SMALLEST_ANIMAL_PX
@@ -159,6 +161,74 @@ def test_one_animal_is_the_pipeline_single():
     choice = choose_config(measures())
     assert choice.config.pipeline == "single"
     assert set(choice.config.networks) == {"single_instance"}
+
+
+@pytest.mark.parametrize(
+    ("edges", "joinable"),
+    [
+        (((0, 1), (2, 3)), True),
+        ((), False),
+        (((0, 2), (1, 2)), False),
+        (((0, 1), (1, 2), (2, 0)), False),
+    ],
+)
+def test_points_are_only_joined_along_edges_that_can_do_it(edges, joinable):
+    """Two animals that fill half of the frame."""
+    skeleton = Skeleton(SKELETON.nodes, edges)
+    poses = Poses.from_arrays(skeleton, frame=[0, 0], xy=[CROSS + 40, CROSS + 60])
+    measured = measure_labels(poses, [(100, 100)], 1)
+    assert measured.joinable == joinable
+    choice = choose_config(measured)
+    assert choice.config.pipeline == ("bottomup" if joinable else "topdown")
+    (said,) = [reason for reason in choice.reasons if reason.startswith("Pipeline ")]
+    assert ("bottomup would be better; but the skeleton has no edges" in said) != joinable
+
+
+# ------------------------------------------------------------- crops around another anchor
+def anchored(anchor, crop_px, scale=1.0):
+    model = ModelConfig(
+        anchor=anchor, crop_px=crop_px, input_scale=scale, backbone_options={"down_blocks": 3}
+    )
+    return RunConfig(pipeline="topdown", networks={"centroid": model, "centered_instance": model})
+
+
+def test_crops_hold_the_animal_around_an_anchor_at_its_end():
+    """Of a cross 40 px long, every point lies up to 40 px from its head."""
+    labels = make(turned(np.arange(20)))
+    for anchor, side, scale, expected in (
+        ("head", 56, 1.0, 96),  # 1.15 * 80 = 92, a multiple of 8
+        ("head", 28, 0.5, 48),
+        ("left", 56, 1.0, 72),  # 30 px to the right, 25 to head and tail: 69
+        ("left", 57, 1.0, 57),  # which the network rounds up to 64
+        ("", 40, 1.0, 40),
+    ):
+        config, said = fit_crops(anchored(anchor, side, scale), labels, may_change=True)
+        assert config.networks["centered_instance"].crop_px == expected
+        assert config.networks["centroid"].crop_px == side
+        assert len(said) == (expected != side)
+    _, (said,) = fit_crops(anchored("head", 28, 0.5), labels, may_change=True)
+    assert said == (
+        "Crops of 96 px of the frame instead of 64 px: 5 % of the animals reach more than 40 px "
+        "from head, the middle of a crop."
+    )
+
+
+def test_crops_that_a_person_chose_stay_and_are_warned_of():
+    labels = make(turned(np.arange(20)))
+    asked = anchored("head", 56)
+    config, (said,) = fit_crops(asked, labels, may_change=False)
+    assert config == asked
+    assert "Crops of 56 px of the frame are too small" in said
+    assert said.endswith("--set networks.centered_instance.crop_px=96")
+    with pytest.raises(DataError, match="Expected one of the nodes"):
+        fit_crops(anchored("nose", 56), labels, may_change=True)
+
+
+def test_an_animal_without_its_anchor_has_its_middle_there():
+    shapes = turned(np.zeros(4))
+    shapes[:, 0] = np.nan  # of tail, left and right the box is 30 x 20: 18 px to a corner
+    _, said = fit_crops(anchored("head", 40), make(shapes), may_change=True)
+    assert said == ()
 
 
 def test_rotation_follows_the_directions_in_which_animals_lie():

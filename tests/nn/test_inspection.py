@@ -430,7 +430,7 @@ def test_a_gap_in_the_field_is_told_by_its_support():
 
 # ------------------------------------------------------------------------------------ crops
 def test_crops_say_what_became_of_them():
-    """Three places, two of them on one animal."""
+    """Places on animals, twice on one of them, beside them and where hardly anything is."""
     config = OURS.replace(max_instances=2)
     detector = make_predictor("topdown", 0.5, 2, config)[0]._detector
     seen = look("topdown", 0.5, 2, config)
@@ -441,16 +441,19 @@ def test_crops_say_what_became_of_them():
     np.testing.assert_array_equal(seen.peaks.instance[places], seen.crops.instance)
     assert explain_crop(seen, 0).startswith("Kept: an animal is there with confidence")
 
-    points = np.stack([TRUTH[0], TRUTH[0] + 0.5, TRUTH[1], TRUTH[1] + 200, TRUTH[1]])
-    scores = np.array([[0.9] * 3, [0.8] * 3, [0.7] * 3, [0.6] * 3, [0.1] * 3], np.float32)
-    verdicts = detector._judge_frame(points, scores)
+    points = np.stack(
+        [TRUTH[0], TRUTH[0] + 0.5, TRUTH[1], TRUTH[1] + 200, TRUTH[1] + 400, TRUTH[1]]
+    )
+    heights = np.repeat(np.array([[0.9], [0.8], [0.7], [0.6], [0.3], [0.1]], np.float32), 3, axis=1)
+    verdicts = detector._judge_frame(points, heights, heights[:, 0] * [1, 1, 1, 1, 0.1, 1])
     assert verdicts.tolist() == [
         CropVerdict.KEPT, CropVerdict.DUPLICATE, CropVerdict.KEPT, CropVerdict.SURPLUS,
-        CropVerdict.NO_POINTS,
+        CropVerdict.FAINT, CropVerdict.NO_POINTS,
     ]  # fmt: skip
     for verdict, words in [
         (CropVerdict.DUPLICATE, "in a better crop"),
         (CropVerdict.SURPLUS, "2 better animals are allowed"),
+        (CropVerdict.FAINT, "confidence of all points) is below 0.05"),
         (CropVerdict.NO_POINTS, "no point in it reaches 0.20"),
     ]:
         seen.crops.verdict[0] = verdict

@@ -289,8 +289,32 @@ def test_a_part_of_an_animal_is_no_second_animal():
     xy = animals((20, 20))
     part = xy.copy()
     part[0, 2] = np.nan
-    assert suppress_duplicates(np.concatenate([xy, part])).tolist() == [True, True]
+    assert suppress_duplicates(np.concatenate([xy, part])).tolist() == [True, False]
     assert suppress_duplicates(np.concatenate([part, xy])).tolist() == [True, False]
+
+
+def test_an_animal_that_is_hidden_in_part_has_its_own_points():
+    """Its nose on that of the better one, or one point of three near one of that."""
+    whole = animals((20, 20))
+    touching = whole.copy()
+    touching[0, 1:] = np.nan
+    beside = whole + np.array([7.0, 0.0])  # more than half an animal off
+    beside[0, 2] = np.nan
+    near = whole + np.array([[0.5, 0.0], [-8.0, 6.0], [-14.0, 9.0]])
+    for other in (touching, beside, near):
+        for pair in ([whole, other], [other, whole]):
+            assert suppress_duplicates(np.concatenate(pair)).tolist() == [True, True]
+
+
+def test_single_points_of_one_place_are_one_animal():
+    single = np.array([[[20.0, 20.0]], [[20.1, 20.0]], [[40.0, 20.0]]])  # a skeleton of one node
+    assert suppress_duplicates(single).tolist() == [True, False, True]
+    lone = np.full((2, 3, 2), np.nan)
+    lone[:, 1] = [[20.0, 20.0], [20.1, 20.0]]
+    assert suppress_duplicates(lone).tolist() == [True, False]
+    lone[0, 1], lone[0, 2] = np.nan, [20.0, 20.0]  # another point of the animal
+    assert suppress_duplicates(lone).tolist() == [True, True]
+    assert suppress_duplicates(np.full((2, 3, 2), np.nan)).tolist() == [True, True]
 
 
 @pytest.mark.parametrize("limit", [1, 5, 24])

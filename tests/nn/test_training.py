@@ -10,7 +10,7 @@ import pytest
 from napari_animalpose.config import AugmentConfig, ModelConfig, RunConfig, TrainConfig
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import CancelledError, ModelError
-from napari_animalpose.jobs import Metric, Preview, StopRequest
+from napari_animalpose.jobs import Log, Metric, Preview, StopRequest
 from napari_animalpose.nn import schedule, training
 from napari_animalpose.nn.dataset import Example, FrameStore, frame_centre
 from napari_animalpose.nn.models.preparation import TrainingData
@@ -218,6 +218,35 @@ def test_without_validation_frames_going_on_keeps_the_best_by_its_loss(trained):
     assert len(best) == 1
 
 
+def test_weights_that_have_something_yet_to_learn_are_no_result(trained):
+    """What joins points is new: points may be found ever so well, no animal comes of them."""
+    *_, checkpoint = trained
+    again, events, best = make_trainer(
+        learning_rate=0.3, warmup_steps=0, steps_per_epoch=1, epochs=1, ema_momentum=0
+    )
+    again.restore(Checkpoint(checkpoint.weights, checkpoint.raw), ["pafs"])
+    kept = again.run()
+    (metric,) = metrics(events)
+    assert (metric.step, metric.values["best_step"]) == (1, 1)
+    assert kept.error_px == metric.values["val_error_px"] > checkpoint.error_px
+    assert best == [kept]
+    (said,) = [event.message for event in events if isinstance(event, Log)][:1]
+    assert "has yet to learn what joins points along some edges" in said
+
+
+@pytest.mark.parametrize(("anew", "kept"), [((), 0), (("pafs",), 3)])
+def test_the_first_half_does_not_compete_while_something_is_learned_anew(monkeypatch, anew, kept):
+    """Points may be found best when nothing joins them yet."""
+    trainer, _, best = make_trainer(steps_per_epoch=1, epochs=4)
+    errors = iter([1.0, 3.0, 2.0, 4.0] if anew else [0.5, 1.0, 3.0, 2.0, 4.0])
+    monkeypatch.setattr(trainer, "_train_step", lambda *_: np.float32(1))
+    monkeypatch.setattr(trainer, "validate", lambda: {"val_error_px": next(errors)})
+    monkeypatch.setattr(training, "VALIDATION_SHARE", 1e12)  # always worth its time
+    trainer.restore(Checkpoint(trainer.averaged.get_weights()), anew)
+    assert trainer.run().epoch == kept
+    assert [each.epoch for each in best] == ([1, 2, 3] if anew else [0])
+
+
 def test_a_state_goes_from_one_precision_to_another(trained):
     *_, checkpoint = trained
     for precision in ("float16", "bfloat16"):
@@ -288,6 +317,36 @@ def test_a_run_ends_at_its_time_limit(monkeypatch):
     assert 1000 + 120 - 20 <= clock.now <= 1000 + 120
     assert metrics(events)[-1].values["learning_rate"] < 0.05 * trainer.schedule.peak
     assert "val_error_px" in metrics(events)[-1].values
+
+
+def test_the_last_steps_count_where_the_time_runs_out_between_epochs(monkeypatch):
+    """A clock on which a report takes five seconds, in which the last of the time passes.
+
+    Epochs of ten seconds end at 1010 (validated until 1020), 1035, 1050 and 1065; at 1067
+    it is time for the last validation, which nothing has said until 1070.
+    """
+    clock = SimpleNamespace(now=1000.0)
+    fake = SimpleNamespace(monotonic=lambda: clock.now)
+    monkeypatch.setattr(training, "time", fake)
+    monkeypatch.setattr(schedule, "time", fake)
+    trainer, _, best = make_trainer(max_minutes=83 / 60, steps_per_epoch=10, epochs=1000)
+    validated = []
+
+    def pass_time(seconds, value=None):
+        clock.now += seconds
+        return value
+
+    def validate():
+        validated.append(trainer.step)
+        return pass_time(10, {"val_error_px": 100.0 - trainer.step})
+
+    monkeypatch.setattr(trainer, "_train_step", lambda *_: pass_time(1, np.float32(1)))
+    monkeypatch.setattr(trainer, "validate", validate)
+    monkeypatch.setattr(trainer, "_report", lambda *_: pass_time(5))
+    checkpoint = trainer.run()
+    assert validated == [10, 40]
+    assert (trainer.step, checkpoint.step) == (40, 40)
+    assert best[-1] is checkpoint
 
 
 def test_patience_ends_a_run_that_does_not_improve(monkeypatch):

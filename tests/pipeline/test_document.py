@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import killed_document
 import numpy as np
 import pytest
@@ -249,6 +250,31 @@ def test_somebody_else_who_writes_the_file_is_noticed(document, labels):
     assert document.has_changed_on_disk
     document.save()
     assert not document.has_changed_on_disk
+
+
+def test_somebody_else_who_changes_one_number_is_noticed(labels, journals):
+    frames = np.arange(20_000)
+    poses = Poses.from_arrays(Skeleton(("a",)), frame=frames, xy=np.ones((len(frames), 1, 2)))
+    write_labels(Project(read_labels(labels).videos, poses), labels)
+    document = Document.open(labels, journal_folder=journals)
+    move(document, 5)
+    document.close(keep_unsaved=True)
+    size = labels.stat().st_size
+    with h5py.File(labels, "a") as file:
+        at = next(place for place in range(1000, 20_000) if not is_sampled(file, place, size))
+        file["points"][at] = (7, 7, True, True)
+    assert labels.stat().st_size == size
+    assert document.has_changed_on_disk
+    [recovery] = find_recoverable(journals)
+    assert recovery.has_changed
+
+
+def is_sampled(file: h5py.File, row: int, size: int) -> bool:
+    """Whether the samples that `fingerprint` reads touch a row of the table of points."""
+    points = file["points"]
+    first = points.id.get_offset() + row * points.dtype.itemsize
+    starts = [(size - 4096) * number // 15 for number in range(16)]
+    return any(start - points.dtype.itemsize < first < start + 4096 for start in starts)
 
 
 # ------------------------------------------------------------------------------ recovery

@@ -15,11 +15,13 @@ from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import CancelledError, ConfigError, ModelError
 from napari_animalpose.io.labels import read_labels
-from napari_animalpose.io.run_zip import zip_run
+from napari_animalpose.io.run_zip import open_run, zip_run
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.pipeline.evaluating import evaluate_runs
+from napari_animalpose.pipeline.held_out import read_split_of
 from napari_animalpose.pipeline.model_info import describe_model, explain_mismatch, list_models
+from napari_animalpose.pipeline.start import open_start
 
 
 @pytest.fixture
@@ -39,6 +41,50 @@ def test_runs_are_measured_on_the_frames_that_all_held_out(labels, tmp_path):
     assert [run.n_frames for run in report.runs] == [2, 2]
     assert [(e.kind, e.frame) for e in report.runs[0].errors] == [("missed", 8), ("wrong", 4)]
     assert events[-1] == jobs.Progress("compare", 2, 2)
+
+
+def test_zips_of_runs_are_compared_like_the_folders(labels, tmp_path):
+    near = write_finished_run(tmp_path / "near", labels, [0, 4, 8], shift_px=2)
+    far = write_finished_run(tmp_path / "far", labels, [4, 8, 12], shift_px=6, lost=(8,))
+    report = evaluate_runs([zip_run(far), zip_run(near)], labels)
+    assert report.n_common == 2
+    assert [run.path.name for run in report.runs] == ["far.zip", "near.zip"]
+    assert [run.figures["error_p50"] for run in report.runs] == [6, 2]
+    assert [(e.kind, e.frame) for e in report.runs[0].errors] == [("missed", 8), ("wrong", 4)]
+
+
+def test_a_zip_says_what_its_run_held_out_and_its_images_stay_packed(labels, tmp_path):
+    run = write_finished_run(tmp_path / "run", labels, [4, 8])
+    (run / "labels.pkg.slp").write_bytes(b"images")
+    packed = zip_run(run)
+    unpacked = open_run(packed)
+    assert not (unpacked.path / "labels.pkg.slp").exists()
+    split = read_split_of(RunFolder(run), labels)
+    assert split["validation"] == [(0, 4), (0, 8)]
+    assert read_split_of(unpacked, labels) == split
+    assert open_start(packed).read_split(labels) == split
+
+
+def test_a_run_that_does_not_say_what_it_held_out_stands_beside_the_others(labels, tmp_path):
+    near = write_finished_run(tmp_path / "near", labels, [0, 4, 8], shift_px=2)
+    lost = write_finished_run(tmp_path / "lost", labels, [4])
+    far = write_finished_run(tmp_path / "far", labels, [4, 8, 12], shift_px=6)
+    (lost / "split.json").unlink()
+    report = evaluate_runs([near, lost, far], labels)
+    assert [run.path for run in report.runs] == [near, lost, far]
+    assert "run folder with split.json" in report.runs[1].problem
+    assert (report.runs[1].figures, report.runs[1].circles) == ({}, None)
+    assert [run.n_frames for run in report.runs] == [2, 0, 2]
+    assert report.n_common == 2
+    assert evaluate_runs([lost]).runs[0].problem == ""  # its own figures it has all the same
+
+
+def test_circles_count_missed_points(labels, tmp_path):
+    """One animal of four is missed: 75 % of the points lie within 3 px, and no more."""
+    run = write_finished_run(tmp_path / "run", labels, [0, 4, 8, 12], shift_px=3, lost=(8,))
+    [report] = evaluate_runs([run], labels).runs
+    radii = report.circles.radii[np.isfinite(report.circles.xy[:, 0])]
+    np.testing.assert_allclose(radii, [[3, 3, np.inf]] * len(radii), atol=1e-4)
 
 
 def test_circles_have_the_radii_of_the_errors_and_the_animal_in_place(labels, tmp_path):

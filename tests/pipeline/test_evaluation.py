@@ -16,6 +16,7 @@ from napari_animalpose.pipeline.evaluation import (
     _errors_with_missed,
     _unmatched_tiles,
     draw_evaluation,
+    error_radii,
 )
 from napari_animalpose.pipeline.prediction import FRAMES_KEY
 
@@ -148,6 +149,28 @@ def test_pictures_count_missed_animals_as_the_table_does():
     errors = _errors_with_missed(evaluation)
     np.testing.assert_allclose(np.sort(errors, axis=0), [[3, 3], [3, 3], [np.inf, np.inf]])
     np.testing.assert_allclose(pck_curve(errors, [4.0]), evaluation.pck(4.0))
+
+
+@pytest.mark.parametrize(("n_found", "radius"), [(10, 9.0), (9, 9.0), (8, np.inf), (0, np.inf)])
+def test_a_circle_holds_its_share_of_all_labelled_points(n_found, radius):
+    """Ten animals, of which some are found: a is 1, 2, ... px off, b is right, c unlabelled."""
+    xy = np.repeat([[[10.0, 10.0], [30.0, 25.0], [np.nan, np.nan]]], 10, axis=0)
+    moved = xy[:n_found] + np.arange(1, n_found + 1)[:, None, None] * [[[1, 0], [0, 0], [0, 0]]]
+    truth, found = (
+        Project(
+            videos=[video("/d/v.mp4")],
+            poses=Poses.from_arrays(
+                Skeleton(("a", "b", "c")), frame=np.arange(len(points)), xy=points, origin=origin
+            ),
+        )
+        for points, origin in ((xy, Origin.USER), (moved, Origin.PREDICTED))
+    )
+    radii = error_radii(evaluate(found, truth).evaluation, (90, 100))
+    all_found = n_found == 10
+    expected = [[radius, 10.0 if all_found else np.inf],
+                [0.0 if n_found >= 9 else np.inf, 0.0 if all_found else np.inf],
+                [np.nan, np.nan]]  # fmt: skip
+    np.testing.assert_allclose(radii, expected, atol=1e-4)
 
 
 def test_galleries_show_missed_and_invented_animals_half_and_half(monkeypatch):

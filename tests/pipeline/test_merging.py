@@ -109,7 +109,7 @@ def test_animals_of_one_point_are_as_large_as_the_others_or_a_hundred_px():
     assert find_labelled_twice(label, far).tolist() == [False]
 
 
-def test_tracks_are_matched_by_name_and_a_frame_has_an_identity_once():
+def test_identities_are_matched_by_name_and_a_frame_has_each_once():
     poses = table([(0, U, 100, 1), (1, P, 0, 0)])
     predicted = table(
         [(0, P, 300, 0), (0, P, 500, 1), (1, P, 300, 1), (1, P, 500, 1)], names=("b", "new")
@@ -120,6 +120,31 @@ def test_tracks_are_matched_by_name_and_a_frame_has_an_identity_once():
         (1, P, 0, "a"), (1, P, 300, "new"), (1, P, 500, None),
     ]  # fmt: skip
     assert kept.track_names == ("a", "b", "new")
+
+
+def test_tracks_that_were_only_counted_do_not_become_those_that_stay():
+    names = ("track_0", "track_1", "female")
+    poses = table([(f, P, 100 * t, t) for f in (0, 5) for t in (0, 1)] + [(9, U, 0, 2)], names)
+    predicted = table([(5, P, 300, 0), (5, P, 500, 1)], names[:2])
+    apart = merged(poses, predicted, [(0, 5)], "replace", names_identify=False)
+    assert summary(apart) == [
+        (0, P, 0, "track_0"), (0, P, 100, "track_1"),
+        (5, P, 300, "track_2"), (5, P, 500, "track_3"), (9, U, 0, "female"),
+    ]  # fmt: skip
+    beside = merged(poses, predicted, [(0, 5)], "keep", names_identify=False)
+    assert [name for _, _, _, name in summary(beside)][4:6] == ["track_2", "track_3"]
+
+
+def test_what_is_counted_begins_with_the_first_name_that_no_row_has_any_more():
+    names = ("track_0", "track_1")
+    poses = table([(0, P, 0, 0), (0, P, 100, 1), (5, P, 0, 0), (5, C, 100, 1)], names)
+    predicted = table([(0, P, 300, 0), (5, P, 300, 0), (5, P, 500, 1)], names)
+    for mode, looked_at in (("replace", [(0, 0), (0, 5)]), ("clear", [(0, 0), (0, 5), (0, 7)])):
+        kept = merged(poses, predicted, looked_at, mode, names_identify=False)
+        assert summary(kept) == [
+            (0, P, 300, "track_0"), (5, C, 100, "track_1"),
+            (5, P, 300, "track_0"), (5, P, 500, "track_2"),
+        ]  # fmt: skip
 
 
 def test_what_cannot_be_merged():

@@ -197,6 +197,22 @@ def test_without_common_frames_each_round_keeps_its_own_figures(models):
     assert compare_rounds([], labels) == ([], None)
 
 
+def test_a_run_that_does_not_say_what_it_held_out_is_not_compared(models):
+    """It may have learned from any frame: its figures would be too good."""
+    (models / "a" / "split.json").write_text("{")
+    rounds = read_rounds(models)
+    assert [each.path.name for each in rounds if each.is_finished] == ["z", "b"]
+    assert rounds[1].problem.startswith("Expected JSON")
+    labels = project(range(9))
+    finished, comparison = compare_rounds(rounds, labels)
+    assert [each.path.name for each in finished] == ["z", "b"]
+    assert comparison.frames.tolist() == [[0, 3]]
+    with pytest.raises(ModelError, match="damaged file"):
+        compare_runs([models / "z", models / "a"], labels)
+    with pytest.raises(ModelError, match="damaged file"):
+        common_held_out([RunFolder(models / "z"), RunFolder(models / "a")], labels)
+
+
 def test_runs_that_are_not_finished_cannot_be_compared(models):
     with pytest.raises(ModelError, match=r"metrics\.json"):
         compare_runs([models / "c"])

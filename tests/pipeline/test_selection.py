@@ -25,6 +25,12 @@ def test_what_was_held_out_stays_held_out(first, added, removed, validation, tes
         with pytest.raises(DataError, match="Label more frames"):
             split_frames(keys, validation, test, seed, before)
         return
+    held_out = {name: set(before[name]) & set(keys) for name in wanted}
+    n_empty = sum(bool(wanted[name]) and not held_out[name] for name in wanted)
+    if len(keys) - sum(map(len, held_out.values())) <= n_empty:
+        with pytest.raises(DataError, match="of which the run before held out"):
+            split_frames(keys, validation, test, seed, before)
+        return
     after = split_frames(keys, validation, test, seed, before)
     assert sorted(key for part in PARTS for key in after[part]) == keys
     for name in ("validation", "test"):
@@ -36,6 +42,22 @@ def test_what_was_held_out_stays_held_out(first, added, removed, validation, tes
         leaked = set(after[name]) & set(before["train"])
         assert not leaked or (len(leaked) == 1 and len(after[name]) == 1)
     assert after == split_frames(keys, validation, test, seed, before)
+
+
+def test_what_was_held_out_is_not_learned_from_even_where_there_is_nothing_else():
+    """The frames that were learned from are gone; each new one is learned from first."""
+    before = {"train": [(0, 9)], "validation": [(0, 0), (0, 1), (0, 2)], "test": []}
+    keys = [(0, 0), (0, 1), (0, 2)]
+    said = "received 3, of which the run before held out 3"
+    with pytest.raises(DataError, match=f"at least 4 labelled frames.*{said}"):
+        split_frames(keys, 0.25, 0.0, 0, before)
+    with pytest.raises(DataError, match="at least 5 labelled frames"):  # one to test with, too
+        split_frames(keys, 0.25, 0.25, 0, before)
+    after = split_frames([*keys, (0, 5)], 0.25, 0.0, 0, before)
+    assert after == {"train": [(0, 5)], "validation": keys, "test": []}
+    after = split_frames([*keys, (0, 5), (0, 6)], 0.25, 0.25, 0, before)
+    assert sorted(after["train"] + after["test"]) == [(0, 5), (0, 6)]
+    assert after["validation"] == keys
 
 
 def test_new_frames_are_held_out_in_the_same_proportion():

@@ -16,8 +16,11 @@ from napari_animalpose.errors import DataError, ModelError
 from napari_animalpose.io.labels import write_labels
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.io.video_writer import VideoWriter
+from napari_animalpose.nn.autoconfig import choose_config, measure_labels
 from napari_animalpose.pipeline import predict, read
+from napari_animalpose.pipeline.model_info import describe_model
 from napari_animalpose.pipeline.prediction import predicted_frames
+from napari_animalpose.pipeline.start import choose_gentle, open_start
 
 ANIMAL = np.array([[[20.0, 30.0], [32.0, 30.0]]])
 SKELETON = Skeleton(("A", "B"), ((0, 1),))
@@ -46,6 +49,19 @@ def test_a_centered_model_looks_at_the_labelled_frames_of_a_label_file(labels, t
     assert predict(labels, folder, frames="2-5", config=OURS).poses.frame.tolist() == [4]
     with pytest.raises(DataError, match="a centroid model beside"):
         predict(labels.with_name("video.mp4"), folder, config=OURS)
+
+
+def test_what_is_chosen_without_reading_the_networks_is_what_is_trained(labels, tmp_path):
+    folder = write_model(tmp_path, "centered_instance")
+    measures = measure_labels(read(labels).poses, [(64, 96)], 3)
+    shown, sentence = choose_gentle(measures, "fast", describe_model(folder).pipeline)
+    trained, reasons = open_start(folder).configure(measures, "fast")
+    assert shown.pipeline == trained.pipeline == "topdown"
+    assert shown.train == trained.train.replace(window_px=shown.train.window_px)
+    assert shown.augment == trained.augment
+    assert reasons[-1] == sentence
+    usual = choose_config(measures, "fast", "topdown").config.train.learning_rate
+    assert shown.train.learning_rate == usual / 4
 
 
 def test_a_split_is_of_a_run(labels, tmp_path):

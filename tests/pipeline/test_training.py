@@ -21,9 +21,10 @@ from napari_animalpose.errors import (
 from napari_animalpose.io.labels import read_labels, write_labels
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.io.video import LazyVideo, open_video
-from napari_animalpose.jobs import Metric, StopRequest
+from napari_animalpose.jobs import Log, Metric, StopRequest
 from napari_animalpose.pipeline import choose, train
 from napari_animalpose.pipeline.selection import split_frames, training_labels
+from napari_animalpose.pipeline.training import _choose_judges
 
 
 def test_a_run_folder_is_complete(tiny_run):
@@ -206,6 +207,44 @@ def test_choosing_says_why_and_trains_nothing(tiny_labels):
     assert choice.config.pipeline == "single"
     assert choice.config.networks["single_instance"].channels == 1
     assert "12 labelled frames of 128 x 96 px with one animal" in choice.reasons[0]
+
+
+def reasons_of(labels, tmp_path, **options):
+    """What is said before a training, which then is cancelled."""
+    events = []
+    with pytest.raises(CancelledError):
+        train(
+            labels, tmp_path / "run", on_event=events.append,
+            should_stop=lambda: StopRequest.CANCEL, **options,
+        )  # fmt: skip
+    return [event.message for event in events if isinstance(event, Log)]
+
+
+def test_crops_follow_an_anchor_that_a_person_chose(tiny_labels, tmp_path):
+    """Legs and wings of a fly are far from its head."""
+    project = read_labels(tiny_labels)
+    plain = choose(project, pipeline="topdown").config
+    anchor = ["model.anchor=head"]
+    said = " ".join(reasons_of(project, tmp_path, pipeline="topdown", overrides=anchor))
+    assert "from head, the middle of a crop" in said
+    assert "px of the frame instead of" in said
+    for options in (
+        {"pipeline": "topdown", "overrides": [*anchor, "model.crop_px=32"]},
+        {"config": plain, "overrides": anchor},
+    ):
+        said = " ".join(reasons_of(project, tmp_path, **options))
+        assert "--set networks.centered_instance.crop_px=" in said
+    assert "the middle of a crop" not in " ".join(reasons_of(project, tmp_path, pipeline="topdown"))
+
+
+def test_the_run_before_judges_by_two_labelled_frames_at_least():
+    """Empty frames among those that it held out say nothing of how far points are off."""
+    labelled = [(0, frame) for frame in range(10)]
+    split = {"train": labelled[4:], "validation": [*labelled[:4], (1, 0), (1, 1)]}
+    two, one = [(0, 0), (0, 1), (1, 0)], [(0, 0), (1, 0), (1, 1)]
+    assert _choose_judges(split, {"validation": two}, labelled) == two
+    assert _choose_judges(split, {"validation": one}, labelled) == split["validation"]
+    assert _choose_judges(split, None, labelled) == split["validation"]
 
 
 def test_every_frame_is_in_one_part():

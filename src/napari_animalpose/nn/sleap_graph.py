@@ -17,7 +17,15 @@ from napari_animalpose.errors import ModelError
 from napari_animalpose.nn.geometry import Layer, receptive_field
 from napari_animalpose.nn.sleap_layers import LAYERS, Shape, check_options
 
-__all__ = ["INPUT", "MOST_LAYERS", "OUTPUT_NAMES", "Graph", "GraphLayer", "unet_graph"]
+__all__ = [
+    "INPUT",
+    "MOST_LAYERS",
+    "MOST_PARAMETERS",
+    "OUTPUT_NAMES",
+    "Graph",
+    "GraphLayer",
+    "unet_graph",
+]
 
 INPUT = "input"  # the name by which layers refer to the image
 OUTPUT_NAMES = "confmaps", "centroids", "offsets", "pafs", "classmaps", "classes"

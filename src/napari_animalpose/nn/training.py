@@ -46,6 +46,14 @@ from napari_animalpose.nn.validation import (
 __all__ = ["Checkpoint", "Trainer"]
 
 VALIDATION_SHARE = 0.1  # of the time; an epoch is not validated where that would cost more
+OUTPUTS = {
+    "confmaps": "the maps of some points",
+    "pafs": "what joins points along some edges",
+    "classmaps": "which animal it is",
+    "classes": "which animal it is",
+}
+"""What outputs that begin anew are for, in the words of a log."""
+RIPE_FROM = 0.5  # of the run, from where on such outputs count as learned
 
 
 @dataclass
@@ -133,7 +141,7 @@ class Trainer:
         self._train_step = tf.function(self._step, autograph=False, reduce_retracing=True)
         self.best = Checkpoint(self.averaged.get_weights())
         self.step = self.epoch = self._fruitless = 0
-        self._has_best = self._goes_on = False
+        self._has_best = self._goes_on = self._begins_anew = False
         self._shown = choose_examples(data.validation)
 
     # --------------------------------------------------------------------- one step
@@ -192,7 +200,12 @@ class Trainer:
         """Train to the end and return the best checkpoint.
 
         Training that goes on begins with a validation: the weights that it started from
-        are the best ones until others are better on the validation frames of today.
+        are the best ones until others are better on the validation frames of today. Where
+        outputs begin anew (see `restore`) they are not: without these outputs they are no
+        use, and validation, which looks at points, would not notice. For the same reason
+        the first half of such a run is not compared: its latest weights are its best.
+
+        Weights that were trained are never lost: the last ones are always validated.
 
         Raises
         ------
@@ -205,20 +218,24 @@ class Trainer:
         if self._goes_on:
             self._validate_start()
         self.schedule.begin()
-        validated_at, validation_s, stopped = time.monotonic(), 0.0, False
-        while not (stopped or self.schedule.is_over(self.step) or self._is_stuck()):
+        validated_at, validation_s = time.monotonic(), 0.0
+        is_last = self._has_best and self.schedule.is_over(self.step)
+        while not is_last:
             began = time.monotonic()
             loss, stopped = self._run_epoch(batches)
             self.epoch += 1
             now = time.monotonic()
             due = validation_s < VALIDATION_SHARE * (now - validated_at)
+            # Asked once: a time limit that passes after this ends the next epoch, not the run.
+            is_last = stopped or self.schedule.is_over(self.step)
             values: dict[str, float] = {}
-            if due or stopped or self.epoch == 1 or self.schedule.is_over(self.step):
+            if due or is_last or self.epoch == 1:
                 values = self.validate()
                 validated_at = time.monotonic()
                 validation_s = validated_at - now
                 self.schedule.reserve_s = 1.5 * validation_s + 1.0
                 self._keep_if_best(self._rate(values), loss)
+                is_last = is_last or self.schedule.is_over(self.step) or self._is_stuck()
             self._report(loss, values, now - began)
         return self.best
 
@@ -306,7 +323,8 @@ class Trainer:
         if self._has_best and not score < self.best.error_px:  # NaN is no improvement
             self._fruitless += 1
             return
-        self._fruitless, self._has_best = 0, True
+        is_ripe = not self._begins_anew or self.schedule.progress(self.step) >= RIPE_FROM
+        self._fruitless, self._has_best = 0, is_ripe  # what is not ripe, the next one replaces
         self.best = Checkpoint(
             self.averaged.get_weights(),
             self.network.get_weights(),
@@ -336,8 +354,15 @@ class Trainer:
         self.averaged.set_weights(self.network.get_weights())
         self.best = Checkpoint(self.averaged.get_weights())
 
-    def restore(self, checkpoint: Checkpoint) -> None:
+    def restore(self, checkpoint: Checkpoint, anew: Sequence[str] = ()) -> None:
         """Go on from a checkpoint: weights always, optimizer and step where it has them.
+
+        Parameters
+        ----------
+        checkpoint : Checkpoint
+        anew : sequence of str
+            Outputs of which something has learned nothing yet. The checkpoint then is
+            where training begins, but no result that could be the best one.
 
         Raises
         ------
@@ -349,7 +374,14 @@ class Trainer:
         _check_shapes(raw, self.network.weights)
         self.averaged.set_weights(checkpoint.weights)
         self.network.set_weights(raw)
-        self._goes_on = True
+        self._begins_anew, self._goes_on = bool(anew), not anew
+        if anew:
+            what = ", ".join(dict.fromkeys(OUTPUTS.get(name, name) for name in anew))
+            self._emit(Log(
+                logging.INFO,
+                f"The network {self.name} has yet to learn {what}: the weights that it starts "
+                "from do not count as a result.",
+            ))  # fmt: skip
         if checkpoint.optimizer:
             _check_shapes(checkpoint.optimizer, variables)
             for variable, value in zip(variables, checkpoint.optimizer, strict=True):

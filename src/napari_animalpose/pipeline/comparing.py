@@ -91,7 +91,7 @@ def compare_runs(runs: Sequence[FilePath], project: Project | None = None) -> Ru
     Raises
     ------
     ModelError
-        If a folder is no finished run.
+        If a folder is no finished run, or does not say which frames it held out.
     DataError
         If no labelled frame was held out by all of them, or nodes differ.
     """

@@ -14,15 +14,21 @@ from numpy.typing import NDArray
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import AnimalPoseError, CancelledError, DataError, VideoError
+from napari_animalpose.io.run_zip import open_run
 from napari_animalpose.jobs import Event, Progress, StopRequest, ignore_event, never_stop
 from napari_animalpose.pipeline.comparing import RunRow, compare_runs
-from napari_animalpose.pipeline.evaluation import Comparison, typical_row
+from napari_animalpose.pipeline.evaluation import (
+    CIRCLE_LEVELS,
+    Comparison,
+    error_radii,
+    typical_row,
+)
 from napari_animalpose.pipeline.worst import InstanceError, rank_errors
 
 __all__ = ["ErrorCircles", "EvaluationReport", "RunReport", "evaluate_runs"]
 
 FilePath = str | PathLike[str]
-LEVELS = (50, 75, 90)  # percent of the errors that the circles hold
+LEVELS = CIRCLE_LEVELS
 MARGIN = 0.15  # around the animal, of its longer side
 MOST_ERRORS = 300
 
@@ -41,8 +47,8 @@ class ErrorCircles:
     xy : array of float64, shape (K, 2)
         The animal, in px of `image`; NaN = missing.
     radii : array of float64, shape (K, 3)
-        `LEVELS` of the distance, px; NaN = no figure, inf = more points were missed than
-        the level leaves out.
+        `LEVELS` of the distance, px, missed points included (`evaluation.error_radii`);
+        NaN = no figure, inf = more points were missed than the level leaves out.
     skeleton : Skeleton
     """
 
@@ -111,8 +117,8 @@ def evaluate_runs(
     Parameters
     ----------
     runs : sequence of paths
-        Run folders, or zips of them. What is no finished run is in the report with its
-        `problem`.
+        Run folders, or zips of them. What is no finished run, or does not say which frames
+        it held out where that matters, is in the report with its `problem`.
     project : Project, optional
         With labels as they are now.
     on_event, should_stop : callable
@@ -128,7 +134,10 @@ def evaluate_runs(
     own: dict[Path, RunRow] = {}
     for path in paths:
         try:
-            own[path] = compare_runs([path]).rows[0]
+            row = compare_runs([path]).rows[0]
+            if project is not None:
+                open_run(path).read_split()  # refused here, not for all runs together
+            own[path] = row
         except AnimalPoseError as error:
             reports[path] = RunReport(path, problem=str(error))
     rows, n_common = _compare(own, project)
@@ -182,7 +191,7 @@ def _make_circles(comparison: Comparison) -> ErrorCircles:
         frame = np.zeros((*np.ceil(high + (high - low) + 20).astype(int)[::-1], 1), np.uint8)
     left, top, right, bottom = _box_around(xy, frame.shape)
     image = np.broadcast_to(frame[top:bottom, left:right], (bottom - top, right - left, 3))
-    radii = comparison.evaluation.error_percentiles[:, : len(LEVELS)]
+    radii = error_radii(comparison.evaluation, LEVELS)
     return ErrorCircles(np.ascontiguousarray(image), xy - (left, top), radii, truth.skeleton)
 
 

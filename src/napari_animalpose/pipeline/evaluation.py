@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -30,12 +30,20 @@ from napari_animalpose.pipeline.prediction import predicted_frames
 from napari_animalpose.pipeline.worst import mean_errors
 from napari_animalpose.tracking.metrics import TrackEvaluation, evaluate_tracks
 
-__all__ = ["Comparison", "draw_evaluation", "evaluate", "match_videos", "typical_row"]
+__all__ = [
+    "Comparison",
+    "draw_evaluation",
+    "error_radii",
+    "evaluate",
+    "match_videos",
+    "typical_row",
+]
 
 if TYPE_CHECKING:
     from napari_animalpose.drawing.comparison import ErrorTile
 
 FilePath = str | PathLike[str]
+CIRCLE_LEVELS = (50, 75, 90)  # percent of the points that error circles hold
 
 
 @dataclass(frozen=True)
@@ -224,7 +232,7 @@ def draw_evaluation(comparison: Comparison, folder: FilePath, *, tiles: int = 8)
         _frame_of(comparison, comparison.truth, typical),
         comparison.truth.xy[typical],
         skeleton,
-        evaluation.error_percentiles[:, :3],
+        error_radii(evaluation),
         folder / "error_circles.png",
         title=f"Error of {evaluation.n_matched} animals",
     )
@@ -251,6 +259,32 @@ def _errors_with_missed(evaluation: Evaluation) -> NDArray[np.float64]:
     unmatched = evaluation.n_points - evaluation.in_truth.sum(axis=0)  # points of missed animals
     rows = np.arange(unmatched.max(initial=0))[:, None] < unmatched
     return np.concatenate([errors, np.where(rows, np.inf, np.nan)])
+
+
+def error_radii(
+    evaluation: Evaluation, levels: Sequence[float] = CIRCLE_LEVELS
+) -> NDArray[np.float64]:
+    """Return the radii in px within which some percent of the points of each node lie.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    levels : sequence of P floats
+        Percent of the labelled points, missed ones included.
+
+    Returns
+    -------
+    array of float64, shape (K, P)
+        The smallest error that so many points do not exceed: no mean of two errors, of
+        which one may be infinite. inf = more points were missed than the level leaves out;
+        NaN = the node was never labelled.
+    """
+    radii = np.full((len(evaluation.nodes), len(levels)), np.nan)
+    for node, errors in enumerate(_errors_with_missed(evaluation).T):
+        counted = errors[~np.isnan(errors)]
+        if counted.size:
+            radii[node] = np.percentile(counted, levels, method="inverted_cdf")
+    return radii
 
 
 def _frame_of(comparison: Comparison, poses: Poses, row: int) -> NDArray[np.uint8]:

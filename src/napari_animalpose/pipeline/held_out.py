@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from napari_animalpose.data.project import Project
-from napari_animalpose.errors import DataError, FileFormatError, ModelError
+from napari_animalpose.errors import DataError, FileFormatError
 from napari_animalpose.io.labels import read_labels
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.pipeline.evaluation import match_videos
@@ -42,15 +42,16 @@ def read_split_of(folder: RunFolder, project: Project) -> Split:
 def common_held_out(folders: Iterable[RunFolder], project: Project) -> list[Key]:
     """Return the (video, frame) that every one of some runs held out, sorted.
 
-    Validation and test frames both count: no weight was changed for them. A run whose
-    split cannot be read is left out of the comparison.
+    Validation and test frames both count: no weight was changed for them.
+
+    Raises
+    ------
+    ModelError
+        If a folder holds no readable split: it might have learned from any frame.
     """
     common: set[Key] | None = None
     for folder in folders:
-        try:
-            split = read_split_of(folder, project)
-        except ModelError:
-            continue
+        split = read_split_of(folder, project)
         held_out = {*split.get("validation", ()), *split.get("test", ())}
         common = held_out if common is None else common & held_out
     return sorted(common or ())

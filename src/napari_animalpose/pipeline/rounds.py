@@ -136,6 +136,7 @@ def _read_round(folder: RunFolder, initial: Mapping[str, Any]) -> Round:
         started = ", ".join(started)
     begun = Round(0, folder.path, _date_of(folder, initial), started_from=started or "")
     try:
+        folder.read_split()  # without it, nobody knows which frames it can be judged by
         poses = read_labels(folder.path / "labels.slp").poses
         metrics = _read_or_nothing(folder.path / "metrics.json")
         is_finished = "seconds" in metrics and not folder.untrained()

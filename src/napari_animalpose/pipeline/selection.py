@@ -141,17 +141,14 @@ def split_frames(
     Raises
     ------
     DataError
-        If there are fewer frames than parts.
+        If there are fewer frames than parts, or an earlier run held out all that there are.
     """
     counts = {
         "test": max(1, round(len(keys) * test)) if test else 0,
         "validation": max(1, round(len(keys) * validation)) if validation else 0,
     }
     if sum(counts.values()) >= len(keys):
-        raise DataError(
-            f"Expected at least {sum(counts.values()) + 1} labelled frames, some to learn from "
-            f"and some to check with; received {len(keys)}. Label more frames."
-        )
+        raise _too_few(sum(counts.values()) + 1, f"{len(keys)}")
     if earlier is not None:
         return _extend_split(keys, counts, seed, earlier)
     order = np.random.default_rng(seed).permutation(len(keys)).tolist()
@@ -170,17 +167,28 @@ def _extend_split(
     known = set(_still_there(earlier, "train", keys))
     new = [key for key in keys if key not in known.union(*parts.values())]
     order = [new[i] for i in np.random.default_rng([seed, 2]).permutation(len(new)).tolist()]
-    most = math.ceil(len(new) / 2)
-    for name, count in counts.items():
+    held_out = sum(len(part) for part in parts.values())
+    most = math.ceil(len(new) / 2) if known else len(new) // 2
+    for name, count in sorted(counts.items(), key=lambda item: len(parts[item[0]]) > 0):
         n_new = max(0, min(count - len(parts[name]), most))
         most -= n_new
         parts[name], order = parts[name] + order[:n_new], order[n_new:]
     learned = sorted([*known, *order])
-    for name, count in counts.items():
-        if count and not parts[name]:
-            chosen = int(np.random.default_rng([seed, 3]).integers(len(learned)))
-            parts[name] = [learned.pop(chosen)]
+    missing = [name for name, count in counts.items() if count and not parts[name]]
+    if len(learned) <= len(missing):
+        least = held_out + len(missing) + 1
+        raise _too_few(least, f"{len(keys)}, of which the run before held out {held_out}")
+    for name in missing:
+        chosen = int(np.random.default_rng([seed, 3]).integers(len(learned)))
+        parts[name] = [learned.pop(chosen)]
     return {"train": learned, **{name: sorted(part) for name, part in parts.items()}}
+
+
+def _too_few(least: int, received: str) -> DataError:
+    return DataError(
+        f"Expected at least {least} labelled frames, some to learn from and some to check with; "
+        f"received {received}. Label more frames."
+    )
 
 
 def _still_there(earlier: Mapping[str, Sequence[Key]], name: str, keys: Sequence[Key]) -> list[Key]:

@@ -20,7 +20,7 @@ from napari_animalpose.pipeline.held_out import read_split_of
 if TYPE_CHECKING:
     from napari_animalpose.nn.legacy.composition import Composition
 
-__all__ = ["Start", "name_start", "open_start"]
+__all__ = ["Start", "choose_gentle", "name_start", "open_start"]
 
 FilePath = str | PathLike[str]
 GENTLER = 4  # the learning rate is so many times lower for networks that others have trained
@@ -35,7 +35,7 @@ class Start(Protocol):
         ...
 
     def check_skeleton(self, skeleton: Skeleton) -> None:
-        """Refuse labels that the networks cannot go on with."""
+        """Refuse labels that the networks cannot go on with; comes before all else."""
         ...
 
     def knows(self, name: str) -> bool:
@@ -54,6 +54,18 @@ class Start(Protocol):
     def read_split(self, project: Project) -> dict[str, list[tuple[int, int]]] | None:
         """Return which (video, frame) of a project were held out, and which learned from."""
         ...
+
+
+def choose_gentle(measures: LabelMeasures, preset: str, pipeline: str) -> tuple[RunConfig, str]:
+    """Return what suits the labels where others have trained the networks, and a sentence.
+
+    It is what is chosen for new networks of the pipeline, but for a lower learning rate.
+    """
+    config = choose_config(measures, preset, pipeline).config
+    rate = config.train.learning_rate / GENTLER
+    return config.replace(train=config.train.replace(learning_rate=rate)), (
+        f"Learning rate {rate:g}, a quarter of the usual: the networks have learned before."
+    )
 
 
 def name_start(resume: FilePath | Sequence[FilePath] | None) -> str | list[str] | None:
@@ -96,10 +108,11 @@ class _RunStart:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self.known = self.skeleton = Skeleton(())
 
     def configure(self, measures: LabelMeasures, preset: str) -> tuple[RunConfig, tuple[str, ...]]:
         """Return the configuration of the run, for half the time if it was not so before."""
-        config = self.folder.read_config()
+        config, said = self._follow_edges(self.folder.read_config(), measures)
         if self.finished:
             return config, (
                 f"The run {self.folder.path} was stopped before "
@@ -107,7 +120,7 @@ class _RunStart:
                 f"{', '.join(self.finished)} is taken over as it is.",
             )
         if self._was_short():
-            return config, ()
+            return config, said
         train = config.train.replace(
             epochs=math.ceil(config.train.epochs / SHORTER),
             max_minutes=config.train.max_minutes / SHORTER,
@@ -115,10 +128,31 @@ class _RunStart:
         minutes = f" and {train.max_minutes:g} minutes" if train.max_minutes else ""
         reason = (
             f"At most {train.epochs} epochs{minutes}, half of what the run before was given: the "
-            "networks have learned already. They are kept as they were unless they become better "
-            "on the validation frames."
+            "networks have learned already."
         )
-        return config.replace(train=train), (reason,)
+        if not said:
+            reason += (
+                " They are kept as they were unless they become better on the validation frames."
+            )
+        return config.replace(train=train), (reason, *said)
+
+    def _follow_edges(
+        self, config: RunConfig, measures: LabelMeasures
+    ) -> tuple[RunConfig, tuple[str, ...]]:
+        """Return a configuration for edges that the run did not have, and what is said of them."""
+        new = [edge for edge in self.skeleton.edges if edge not in self.known.edges]
+        model = config.networks.get("multi_instance")
+        if model is None or not new:
+            return config, ()
+        longest_px = round(measures.longest_edge_px * model.input_scale, 1)
+        if model.max_edge_px:  # 0 is no limit
+            model = model.replace(max_edge_px=max(model.max_edge_px, longest_px))
+        nodes = self.skeleton.nodes
+        named = ", ".join(f"{nodes[a]} - {nodes[b]}" for a, b in new)
+        return config.replace(networks={**config.networks, "multi_instance": model}), (
+            f"Edges that the run before did not have: {named}. How points are joined along them "
+            "is learned from the start; all else goes on from what that run has learned.",
+        )
 
     def _was_short(self) -> bool:
         """Whether the run went on from another one, and so is shorter already."""
@@ -128,12 +162,14 @@ class _RunStart:
             return False
 
     def check_skeleton(self, skeleton: Skeleton) -> None:
-        nodes = self.folder.read_skeleton().nodes
-        if nodes != skeleton.nodes:
+        """Refuse other nodes; other edges are taken note of."""
+        known = self.folder.read_skeleton()
+        if known.nodes != skeleton.nodes:
             raise DataError(
-                f"Expected labels with the nodes {', '.join(nodes)} of the run to go on with; "
-                f"received {', '.join(skeleton.nodes)}. Train from the start instead."
+                f"Expected labels with the nodes {', '.join(known.nodes)} of the run to go on "
+                f"with; received {', '.join(skeleton.nodes)}. Train from the start instead."
             )
+        self.known, self.skeleton = known, skeleton
 
     def knows(self, name: str) -> bool:
         return name in self.folder.trained()
@@ -152,10 +188,28 @@ class _RunStart:
 
         if not self.knows(name):
             trainer.start_anew()
-            return
-        shapes = [weight.shape for weight in trainer.network.weights]
+        elif "pafs" in trainer.head.n_outputs and self.known.edges != self.skeleton.edges:
+            self._restore_other_edges(trainer, name)
+        else:
+            shapes = [weight.shape for weight in trainer.network.weights]
+            weights = self.folder.read_weights(name, shapes)
+            trainer.restore(Checkpoint(weights, *self.folder.read_state(name)))
+
+    def _restore_other_edges(self, trainer: Any, name: str) -> None:
+        """Give a network all but the fields of edges that the run did not have.
+
+        Its optimizer begins anew: it is one for other fields.
+        """
+        from napari_animalpose.nn.models.transfer import carry_fields, find_fields
+        from napari_animalpose.nn.training import Checkpoint
+
+        known, edges = self.known.edges, self.skeleton.edges
+        shapes = [tuple(weight.shape) for weight in trainer.network.weights]
+        for number in find_fields(trainer.network):
+            shapes[number] = (*shapes[number][:-1], 2 * len(known))
         weights = self.folder.read_weights(name, shapes)
-        trainer.restore(Checkpoint(weights, *self.folder.read_state(name)))
+        carried = carry_fields(trainer.network, weights, known, edges)
+        trainer.restore(Checkpoint(carried), () if set(edges) <= set(known) else ("pafs",))
 
 
 class _SleapStart:
@@ -178,16 +232,12 @@ class _SleapStart:
         """Return the networks of the models, and all else as it suits the labels."""
         from napari_animalpose.nn.legacy.start import adapt_config
 
-        choice = choose_config(measures, preset, self.composition.pipeline)
-        chosen = choice.config
+        chosen, gentler = choose_gentle(measures, preset, self.composition.pipeline)
         networks = dict(chosen.networks)
         for name, model in self.composition.models.items():
             networks[name] = adapt_config(model, networks[name])
         anchor = next((m.anchor for m in networks.values() if m.anchor), "")
-        training = chosen.train.replace(
-            learning_rate=chosen.train.learning_rate / GENTLER,
-            window_px=_adapt_window(chosen, networks),
-        )
+        training = chosen.train.replace(window_px=_adapt_window(chosen, networks))
         config = chosen.replace(
             networks={name: model.replace(anchor=anchor) for name, model in networks.items()},
             train=training,
@@ -197,11 +247,7 @@ class _SleapStart:
             f"layers, input scale {model.description.input_scale:g}."
             for name, model in self.composition.models.items()
         ]
-        reasons.append(
-            f"Learning rate {training.learning_rate:g}, a quarter of the usual: the networks "
-            "have learned before."
-        )
-        return config, tuple(reasons)
+        return config, (*reasons, gentler)
 
     def check_skeleton(self, skeleton: Skeleton) -> None:
         """Take note of the nodes; none of them has to be known to the models."""
@@ -226,8 +272,8 @@ class _SleapStart:
         if model is None:
             trainer.start_anew()
             return
-        transfer_weights(trainer.network, model, self.skeleton)
-        trainer.restore(Checkpoint(trainer.network.get_weights()))
+        anew = transfer_weights(trainer.network, model, self.skeleton)
+        trainer.restore(Checkpoint(trainer.network.get_weights()), anew)
 
 
 def _adapt_window(chosen: RunConfig, networks: dict[str, ModelConfig]) -> int:

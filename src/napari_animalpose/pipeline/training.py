@@ -31,7 +31,13 @@ from napari_animalpose.jobs import (
     ignore_event,
     never_stop,
 )
-from napari_animalpose.nn.autoconfig import Choice, LabelMeasures, choose_config, measure_labels
+from napari_animalpose.nn.autoconfig import (
+    Choice,
+    LabelMeasures,
+    choose_config,
+    fit_crops,
+    measure_labels,
+)
 from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.grouping import check_joinable
 from napari_animalpose.nn.heads import PIPELINES
@@ -166,7 +172,8 @@ def train(
         A run folder whose configuration and weights to start from, or models of SLEAP
         whose networks and weights to start from; see `start.open_start`. A run that was
         stopped before all its networks were trained is completed. Otherwise the result is
-        never worse on the validation frames than what it started from.
+        never worse on the validation frames than what it started from, unless that lacked
+        something: edges that are new, points or fields that a model of SLEAP does not have.
     split_like : path, optional
         A run whose held-out frames to hold out again, so that the two can be compared;
         of frames that it did not have, the same share is held out. By default the run of
@@ -204,6 +211,8 @@ def train(
     empty = empty_frames(project, learned, frames)
     measures = measure_project(project, learned, empty)
     start = None if resume is None else open_start(resume)
+    if start is not None:
+        start.check_skeleton(project.skeleton)
     resolved, reasons = _resolve(learned, measures, pipeline, preset, config, start)
     if max_minutes is not None:
         overrides = [*overrides, f"train.max_minutes={max_minutes}"]
@@ -211,10 +220,12 @@ def train(
         overrides = [*overrides, f"train.seed={seed}"]
     resolved = override(resolved, overrides)
     check_config(resolved)
+    own_crops = config is not None or any("crop_px" in text for text in overrides)
+    resolved, fitted = fit_crops(resolved, learned, may_change=start is None and not own_crops)
+    reasons = (*reasons, *fitted)
     check_classes(resolved, learned)
     _check_pipeline(resolved, measures, project.skeleton)
     if start is not None:
-        start.check_skeleton(project.skeleton)
         _check_finished(resolved, start)
     else:
         _fetch_weights(resolved, on_event, should_stop)
@@ -238,7 +249,7 @@ def train(
         project = keep_images(project, folder.path)
         used = project.replace(poses=learned, negative_frames=empty, extras=None)
         write_labels(used, folder.path / "labels.slp")
-        judges = _choose_judges(split, None if start is None else earlier)
+        judges = _choose_judges(split, None if start is None else earlier, keys)
         if len(judges) < len(split["validation"]):
             reasons = (*reasons, _explain_judges(len(judges)))
         reasons = (*reasons, *describe_contradictions(project, learned))
@@ -319,19 +330,22 @@ def _read_earlier_split(
     return None if start is None else start.read_split(project)
 
 
-def _choose_judges(split: dict[str, list[Key]], earlier: dict[str, list[Key]] | None) -> list[Key]:
+def _choose_judges(
+    split: dict[str, list[Key]], earlier: dict[str, list[Key]] | None, labelled: Sequence[Key]
+) -> list[Key]:
     """Return the validation frames that say which weights are best.
 
-    Where training goes on from a run, those that it held out itself, if there are two at
-    least. Newer labels may be its own predictions, which a person has looked through: by
-    these, no other weights could ever be better.
+    Where training goes on from a run, those that it held out itself, if two of them at
+    least are labelled: in empty frames there is no distance to measure. Newer labels may be
+    its own predictions, which a person has looked through: by these, no other weights could
+    ever be better.
     """
     held_out = split["validation"]
     if earlier is None:
         return held_out
     known = set(earlier.get("validation", ()))
     old = [key for key in held_out if key in known]
-    return old if len(old) >= LEAST_JUDGES else held_out
+    return old if len(set(old) & set(labelled)) >= LEAST_JUDGES else held_out
 
 
 def _explain_judges(n_frames: int) -> str:

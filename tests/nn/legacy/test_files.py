@@ -25,6 +25,7 @@ from napari_animalpose.errors import ModelError
 from napari_animalpose.nn.legacy import files
 from napari_animalpose.nn.legacy.files import find_models, is_sleap_model
 from napari_animalpose.nn.legacy.loading import load_sleap_models
+from napari_animalpose.nn.legacy.network import build_sleap_network
 
 HEAD = "SingleInstanceConfmapsHead"
 
@@ -144,6 +145,45 @@ def test_weights_in_other_files_are_refused(folder, tmp_path):
         layout[...] = h5py.VirtualSource(str(other), f"{inner}/kernel:0", (1, 1, 3, 2))
         file.create_virtual_dataset(f"{inner}/kernel:0", layout)
     refuses(folder, "numbers in the file itself")
+
+
+@pytest.fixture
+def flattened(tmp_path):
+    """A model whose identities are read from all 32 x 32 x 3 numbers of the pooled image."""
+    folder = write_model(tmp_path / "flattened", "multi_class_topdown")
+    maps, vectors = "CenteredInstanceConfmapsHead", "ClassVectorsHead"
+    layers = [
+        every_second_pixel("pool", "input"), conv(maps, "pool", 2),
+        layer("flat", "Flatten", "pool", data_format="channels_last"),
+        layer(vectors, "Dense", "flat", units=2, activation="softmax", use_bias=True),
+    ]  # fmt: skip
+
+    def write(kernel):
+        weights = {maps: weigh(RED, RED), vectors: {"bias": [0.0, 0.0]}}
+        path = write_h5(folder / "best_model.h5", model_json(layers, [maps, vectors]), weights)
+        with h5py.File(path, "a") as file:
+            file[f"model_weights/{vectors}/{vectors}"].create_dataset("kernel:0", **kernel)
+        return folder
+
+    return write
+
+
+def test_flattened_maps_have_the_weights_of_one_size_of_the_image(flattened):
+    for rows, fits in ((3072, True), (3071, False)):
+        (model,) = load_sleap_models(flattened({"data": np.zeros((rows, 2), np.float32)}))
+        if fits:
+            assert build_sleap_network(model, "float32").count_params() == 8 + 3072 * 2 + 2
+            continue
+        with pytest.raises(ModelError, match=r"shape \(3072, 2\); received \(3071, 2\)"):
+            build_sleap_network(model, "float32")
+
+
+def test_a_small_file_that_claims_huge_weights_is_refused(flattened):
+    """Eight terabytes of zeros, of which none is in the file."""
+    kernel = {"shape": (10**12, 2), "dtype": np.float32, "chunks": (1024, 2)}
+    folder = flattened(kernel)
+    assert (folder / "best_model.h5").stat().st_size < 100_000
+    refuses(folder, "at most 500,000,000 numbers as weights")
 
 
 # ------------------------------------------------------------------------- white-list

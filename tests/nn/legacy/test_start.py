@@ -32,7 +32,8 @@ def test_maps_of_known_nodes_are_those_of_the_model(tmp_path):
     config = adapt_config(model, ModelConfig(max_peaks=7))
     network = build_network(config, {"confmaps": 3, "pafs": 4})
     before = network.get_layer("confmaps").get_weights()
-    assert transfer_weights(network, model, skeleton) == (2, 3)
+    # One node is new, and the fields of the model are read from coarser features.
+    assert transfer_weights(network, model, skeleton) == ("confmaps", "pafs")
     image = random_image()
     ours = np.asarray(network(image)["confmaps"])
     theirs = np.asarray(build_sleap_network(model, "float32")(image)["confmaps"])
@@ -60,6 +61,25 @@ def test_fields_are_kept_where_they_are_read_from_the_same_features(tmp_path):
     kernel, bias = network.get_layer("pafs").get_weights()
     np.testing.assert_allclose(kernel[..., 2:], weights[fields]["kernel"], rtol=1e-6)
     np.testing.assert_allclose(bias, [0, 0, *weights[fields]["bias"]], rtol=1e-6)
+    same = build_network(adapt_config(model, ModelConfig()), {"confmaps": 2, "pafs": 2})
+    assert transfer_weights(same, model, Skeleton(("A", "B"), ((0, 1),))) == ()
+    turned = Skeleton(("A", "B"), ((1, 0),))
+    assert transfer_weights(same, model, turned) == ("pafs",)
+
+
+@pytest.mark.parametrize(
+    ("head", "outputs", "anew"),
+    [
+        ("single_instance", {"confmaps": 2}, ()),
+        ("centroid", {"centroids": 1}, ()),
+        ("multi_instance", {"confmaps": 2, "pafs": 2}, ("pafs",)),
+        ("multi_class_bottomup", {"confmaps": 2, "classmaps": 2}, ("classmaps",)),
+    ],
+)
+def test_what_has_to_be_learned_anew_is_told(tmp_path, head, outputs, anew):
+    model = load(tmp_path, head)
+    network = build_network(adapt_config(model, ModelConfig()), outputs)
+    assert transfer_weights(network, model, Skeleton(("A", "B"), ((0, 1),))) == anew
 
 
 def test_the_configuration_keeps_what_sleap_says_and_what_the_labels_say(tmp_path):

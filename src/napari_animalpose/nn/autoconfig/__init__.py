@@ -6,6 +6,7 @@ the rules are the ones that `benchmarks/NOTES.md` reports on.
 """
 
 from napari_animalpose.nn.autoconfig.choice import Choice, choose_config
+from napari_animalpose.nn.autoconfig.crops import fit_crops
 from napari_animalpose.nn.autoconfig.measures import LabelMeasures, measure_labels
 from napari_animalpose.nn.autoconfig.models import PRESETS
 from napari_animalpose.nn.autoconfig.pipelines import CONFIGURATORS, Configurator
@@ -17,5 +18,6 @@ __all__ = [
     "Configurator",
     "LabelMeasures",
     "choose_config",
+    "fit_crops",
     "measure_labels",
 ]

@@ -120,16 +120,20 @@ def _choose_pipeline(m: LabelMeasures, reasons: list[str]) -> str:
     if m.animals_per_frame == 1:
         reasons.append("Pipeline single: never more than one animal is labelled in a frame.")
         return "single"
-    small = m.share_of_frame < SMALL_ANIMAL
-    better = "topdown" if small else "bottomup"
-    reasons.append(
-        f"Pipeline {better}: several animals in a frame that "
-        + (
-            "are small beside it, so each is found first and then looked at closely."
-            if small
-            else "fill much of it and may touch, so all points are found at once and joined."
+    if m.share_of_frame < SMALL_ANIMAL:
+        better = "topdown"
+        why = "are small beside it, so each is found first and then looked at closely."
+    elif not m.joinable:
+        better = "topdown"
+        why = (
+            "fill much of it and may touch, for which bottomup would be better; but the skeleton "
+            "has no edges along which points could be joined, or a point that two edges lead to, "
+            "or a loop. So each animal is found first and then looked at closely."
         )
-    )
+    else:
+        better = "bottomup"
+        why = "fill much of it and may touch, so all points are found at once and joined."
+    reasons.append(f"Pipeline {better}: several animals in a frame that {why}")
     return better
 
 

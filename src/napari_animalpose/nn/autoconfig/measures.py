@@ -59,6 +59,9 @@ class LabelMeasures:
         Whether some of these are gray and others not.
     points_occluded : float
         Share of the labelled points that are occluded.
+    joinable : bool
+        Whether points can be joined to animals along the edges: there are some, and they
+        form trees.
     """
 
     n_frames: int
@@ -79,6 +82,7 @@ class LabelMeasures:
     n_sizes: int = 1
     gray_and_colour: bool = False
     points_occluded: float = 0.0
+    joinable: bool = True
 
     @property
     def share_of_frame(self) -> float:
@@ -148,6 +152,7 @@ def measure_labels(
         n_sizes=len(set(sizes)),
         gray_and_colour=len(seen) > 1,
         points_occluded=float((labels.visibility[rows][placed] == Visibility.OCCLUDED).mean()),
+        joinable=bool(labels.skeleton.edges) and labels.skeleton.is_forest,
     )
 
 

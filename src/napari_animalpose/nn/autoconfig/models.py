@@ -17,6 +17,7 @@ __all__ = [
     "choose_crop_model",
     "choose_model",
     "choose_training",
+    "round_up",
 ]
 
 SCALES = (1.0, 0.75, 0.5, 1 / 3, 0.25, 1 / 6, 0.125)
@@ -137,7 +138,7 @@ def choose_centroid_model(m: LabelMeasures, preset: Preset, reasons: list[str]) 
         CENTROID_CONTEXT * size,
     )
     frame = m.frame_height * m.frame_width * scale**2
-    side = _round_up(CENTROID_WINDOW * size, model)
+    side = round_up(CENTROID_WINDOW * size, model)
     if side * side > WHOLE_FROM * frame:
         side = 0
     field = model_receptive_field(model) / scale
@@ -164,7 +165,7 @@ def choose_crop_model(m: LabelMeasures, preset: Preset, reasons: list[str]) -> M
         ),
         length * scale,
     )  # fmt: skip
-    side = _round_up(length * scale, model)
+    side = round_up(length * scale, model)
     reasons.append(
         f"Centred network on crops of {side / scale:.0f} px of the frame at input scale "
         f"{scale:.3g}: 95 % of the animals are shorter than {m.large_size_px:.0f} px, and the "
@@ -192,7 +193,7 @@ def _deepen_unet(options: UNetOptions, model: ModelConfig, reach_px: float) -> M
     return model
 
 
-def _round_up(side_px: float, model: ModelConfig) -> int:
+def round_up(side_px: float, model: ModelConfig) -> int:
     """Return a side in px rounded up to a multiple that the backbone can take."""
     multiple: int = backbone_options(model).max_stride
     return math.ceil(side_px / multiple) * multiple

@@ -27,11 +27,16 @@ def build_sleap_network(model: SleapModel, precision: str) -> Any:
     keras.Model
         Takes float images (B, H, W, C); gives a dict of float32 maps by the names of
         `SleapModel.outputs`.
+
+    Raises
+    ------
+    ModelError
+        If weights behind flattened maps are those for another size of the image.
     """
     graph = model.network.graph.upto(model.outputs.values())
     policy = dtype_policy(precision)
     image = keras.Input((*(graph.size or (None, None)), graph.channels), name="image")
-    tensors = connect_graph(graph, image, policy)
+    tensors = connect_graph(graph, image, policy, model.weights)
     outputs = {
         name: keras.layers.Activation("linear", dtype="float32", name=f"{name}_out")(tensors[layer])
         for name, layer in model.outputs.items()

@@ -6,13 +6,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from napari_animalpose.config import ModelConfig
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import ConfigError
 from napari_animalpose.nn.backbones import backbone_options
 from napari_animalpose.nn.legacy.loading import SleapModel
+from napari_animalpose.nn.models.transfer import copy_channels, field_channels
 
 __all__ = ["adapt_config", "transfer_weights"]
 
@@ -66,7 +65,7 @@ def adapt_config(model: SleapModel, chosen: ModelConfig) -> ModelConfig:
     )  # fmt: skip
 
 
-def transfer_weights(network: Any, model: SleapModel, skeleton: Skeleton) -> tuple[int, int]:
+def transfer_weights(network: Any, model: SleapModel, skeleton: Skeleton) -> tuple[str, ...]:
     """Give a new network the weights of a SLEAP model.
 
     Layers of the same name get theirs. Of the maps, those get theirs that show the same
@@ -82,8 +81,10 @@ def transfer_weights(network: Any, model: SleapModel, skeleton: Skeleton) -> tup
 
     Returns
     -------
-    kept, total : int
-        Channels of the confidence maps that were known, and all of them.
+    tuple of str
+        Outputs of the network of which anything is to be learned from the start: maps of
+        nodes and fields of edges that the model does not know, fields that it reads from
+        other features than its maps, and identities.
     """
     graph = model.network.graph
     names = {layer.name for layer in network.layers}
@@ -91,35 +92,33 @@ def transfer_weights(network: Any, model: SleapModel, skeleton: Skeleton) -> tup
         if name in names:
             network.get_layer(name).set_weights(arrays)
     known = model.description.skeleton
-    kept, total = 1, 1
-    if model.maps_name == "centroids":
-        _transfer_channels(network, model, "centroids", [0])
-    else:
+    channels = {"centroids": [0]}
+    if model.maps_name == "confmaps":
         nodes = [known.nodes.index(n) if n in known.nodes else -1 for n in skeleton.nodes]
-        kept, total = sum(node >= 0 for node in nodes), len(nodes)
-        _transfer_channels(network, model, "confmaps", nodes)
+        channels = {"confmaps": nodes}
     maps, fields = (model.outputs.get(name) for name in (model.maps_name, "pafs"))
     if maps and fields and graph.by_name[maps].inputs == graph.by_name[fields].inputs:
-        edges = {
-            (known.nodes[a], known.nodes[b]): number for number, (a, b) in enumerate(known.edges)
-        }
-        numbers = [edges.get((skeleton.nodes[a], skeleton.nodes[b]), -1) for a, b in skeleton.edges]
-        channels = [2 * n + axis if n >= 0 else -1 for n in numbers for axis in (0, 1)]
-        _transfer_channels(network, model, "pafs", channels)
-    return kept, total
+        channels["pafs"] = field_channels(_name_edges(known), _name_edges(skeleton))
+    whole = {name for name in channels if _transfer_channels(network, model, name, channels[name])}
+    outputs = [name.removesuffix("_out") for name in network.output_names]
+    return tuple(name for name in outputs if name not in whole)
 
 
-def _transfer_channels(network: Any, model: SleapModel, name: str, channels: list[int]) -> None:
-    """Copy channels of an output; -1 keeps what the new network has there."""
+def _name_edges(skeleton: Skeleton) -> list[tuple[str, str]]:
+    return [(skeleton.nodes[a], skeleton.nodes[b]) for a, b in skeleton.edges]
+
+
+def _transfer_channels(network: Any, model: SleapModel, name: str, channels: list[int]) -> bool:
+    """Copy channels of an output; -1 keeps what the new network has there.
+
+    Returns whether nothing of the output was kept.
+    """
     old = model.weights.get(model.outputs[name])
     layer = network.get_layer(name)
     new = layer.get_weights()
     if old is None or [len(a.shape) for a in old] != [len(a.shape) for a in new]:
-        return
+        return False
     if old[0].shape[:-1] != new[0].shape[:-1]:  # read from other features
-        return
-    own = np.flatnonzero(np.asarray(channels) >= 0)
-    source = np.asarray(channels)[own]
-    for target, given in zip(new, old, strict=True):
-        target[..., own] = given[..., source]
-    layer.set_weights(new)
+        return False
+    layer.set_weights([copy_channels(a, b, channels) for a, b in zip(new, old, strict=True)])
+    return -1 not in channels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_animalpose.errors import ModelError
 from napari_animalpose.nn.legacy.keras_config import KerasModel, read_keras_config
-from napari_animalpose.nn.sleap_graph import Graph
+from napari_animalpose.nn.sleap_graph import MOST_PARAMETERS, Graph
 
 __all__ = ["Weights", "read_network"]
 
@@ -32,8 +33,8 @@ def read_network(file: BinaryIO, where: str) -> tuple[KerasModel, Weights]:
     Raises
     ------
     ModelError
-        If it is damaged, has other layers than networks of SLEAP have, or weights of other
-        shapes than they need.
+        If it is damaged, has other layers than networks of SLEAP have, weights of other
+        shapes than they need, or more of them than any network of SLEAP.
     """
     import h5py
 
@@ -97,6 +98,13 @@ def _read_arrays(
             arrays.append(array)
         if arrays:
             wanted[layer.name] = arrays
+    # What follows flattened maps may have any length, and a small file may claim a huge one.
+    count = sum(math.prod(array.shape) for arrays in wanted.values() for array in arrays)
+    if count > MOST_PARAMETERS:
+        raise ModelError(
+            f"Expected at most {MOST_PARAMETERS:,} numbers as weights of a network; received "
+            f"{count:,}. Do not use this file."
+        )
     return {
         name: [np.asarray(array[...], np.float32) for array in arrays]
         for name, arrays in wanted.items()

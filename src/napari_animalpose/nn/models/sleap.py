@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from napari_animalpose.errors import ConfigError
+from napari_animalpose.errors import ConfigError, ModelError
 from napari_animalpose.nn.models.blocks import Features
 from napari_animalpose.nn.models.encoder import ImageNetInput
 from napari_animalpose.nn.sleap_graph import INPUT, Graph, GraphLayer
+from napari_animalpose.nn.sleap_layers import LAYERS
 from napari_animalpose.nn.sleap_options import SleapOptions
 
 __all__ = ["GrayToRgb", "Upsampling", "build_sleap", "connect_graph"]
@@ -99,7 +101,12 @@ def _make_layer(layer: GraphLayer, policy: str) -> Any:
     return make(layer.options, name=layer.name, dtype=policy)
 
 
-def connect_graph(graph: Graph, image: Any, policy: str) -> dict[str, Any]:
+def connect_graph(
+    graph: Graph,
+    image: Any,
+    policy: str,
+    weights: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Build all layers of a graph on an image.
 
     Parameters
@@ -108,17 +115,41 @@ def connect_graph(graph: Graph, image: Any, policy: str) -> dict[str, Any]:
     image : tensor, shape (B, H, W, C)
     policy : str
         Keras dtype policy of all layers.
+    weights : mapping of str to sequence of array, optional
+        What layers are going to have as weights; compared with what they need before they
+        are built.
 
     Returns
     -------
     dict of str to tensor
         What comes out of each layer, by its name.
+
+    Raises
+    ------
+    ModelError
+        If weights have other shapes than a layer needs.
     """
     tensors = {INPUT: image}
     for layer in graph.layers:
         inputs = [tensors[name] for name in layer.inputs]
+        if layer.name in weights:
+            _check_weights(layer, inputs[0].shape[-1], weights[layer.name])
         tensors[layer.name] = _make_layer(layer, policy)(inputs if len(inputs) > 1 else inputs[0])
     return tensors
+
+
+def _check_weights(layer: GraphLayer, width: int, arrays: Sequence[Any]) -> None:
+    """Check the weights of a layer that is given `width` numbers a cell.
+
+    How many these are behind flattened maps, a graph alone does not know.
+    """
+    wanted = LAYERS[layer.kind].weights(layer.options, width)
+    for (name, shape), array in zip(wanted.items(), arrays, strict=True):
+        if array.shape != shape:
+            raise ModelError(
+                f"Expected the weights {name!r} of the layer {layer.name!r} with the shape "
+                f"{shape}; received {array.shape}. Copy the model again."
+            )
 
 
 def build_sleap(x: Any, options: SleapOptions, output_stride: int, policy: str) -> Features:
