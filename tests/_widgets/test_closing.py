@@ -67,6 +67,21 @@ def test_a_check_of_a_dock_keeps_the_window_open(fresh):
     assert close_by_event(session)
 
 
+def test_a_check_of_a_dock_keeps_the_project_open_and_its_edits(fresh, labels):
+    _, session = fresh
+    says = [False]
+    session.add_document_check(lambda: says[0])
+    session.dialogs.ask_to_save = lambda document: "discard"
+    move(session)
+    document = session.document
+    assert not session.open(labels)
+    assert not close_by_event(session)
+    assert session.document is document
+    session.close()  # as a script may: nobody gave the edits up
+    [recovery] = find_recoverable()
+    Document.recover(recovery).close()
+
+
 def test_napari_may_keep_the_window_after_we_agreed(fresh):
     """It asks a question of its own after ours; the session goes on if it is answered no."""
     _, session = fresh

@@ -18,6 +18,7 @@ from napari_animalpose._widgets._training_words import say_duration
 from napari_animalpose._widgets._validation_view import color_map, to_image
 from napari_animalpose._widgets._worker import QtJob
 from napari_animalpose._widgets.monitor import MonitorDock
+from napari_animalpose.io.runs import RunFolder
 
 pytestmark = pytest.mark.gui
 
@@ -38,10 +39,19 @@ def monitor(qtbot, session):
     return monitor
 
 
-def begin(session, *events) -> tuple[scripted.ScriptedJob, TrainingRun]:
+@pytest.fixture
+def with_labels(session, labels):
+    """The session with a project that is learned from."""
+    assert session.open(labels, ask=False)
+    return session
+
+
+def begin(session, *events, out: Path = OUT) -> tuple[scripted.ScriptedJob, TrainingRun]:
     """Have a training without a process at work."""
     runs, job = get_runs(session), scripted.ScriptedJob(events)
-    run = TrainingRun(QtJob(job), OUT, scripted.TWO, scripted.SKELETON, parent=runs)
+    run = TrainingRun(
+        QtJob(job), out, scripted.TWO, scripted.SKELETON, session.document, parent=runs
+    )
     run.changed.connect(runs.changed)
     run.ended.connect(runs._on_ended)
     runs.runs.append(run)
@@ -79,7 +89,7 @@ def test_curves_queue_best_epoch_and_time_left(monitor, session, qtbot):
     assert epochs == list(range(1, 11))
 
 
-def test_examples_of_each_network_and_the_way_to_their_frame(monitor, session, qtbot):
+def test_examples_of_each_network_and_the_way_to_their_frame(monitor, with_labels, session, qtbot):
     begin(session, *scripted.whole_training(OUT, n_epochs=4))
     panel = monitor.examples
     wait_for(qtbot, lambda: panel.network.count() == 2)
@@ -90,6 +100,7 @@ def test_examples_of_each_network_and_the_way_to_their_frame(monitor, session, q
     with qtbot.waitSignal(panel.frame_requested) as told:
         panel.source.click()
     assert told.args == [0, 10]
+    assert session.frame == 10
     panel.previous.click()
     panel.previous.click()
     assert panel.source.text() == "frame 20, epoch 4"
@@ -98,7 +109,44 @@ def test_examples_of_each_network_and_the_way_to_their_frame(monitor, session, q
     assert panel.view.grab().toImage() != with_maps
 
 
-def test_the_end_tells_the_accuracy_and_offers_to_predict(monitor, session, qtbot, monkeypatch):
+def test_frames_of_another_project_are_out_of_reach(
+    monitor, with_labels, session, labels, videos, qtbot
+):
+    begin(session, *scripted.whole_training(OUT, n_epochs=4))
+    panel = monitor.examples
+    wait_for(qtbot, lambda: panel.network.count() == 2)
+    panel.next.click()
+    assert panel.source.isEnabled()
+    assert session.open_new([videos[1]], ask=False)
+    assert not panel.source.isEnabled()
+    assert "another project" in panel.source.toolTip()
+    panel.source.click()
+    assert (session.video, session.frame) == (0, 0)
+    session.set_document(None)
+    assert not panel.source.isEnabled()
+    assert session.open(labels, ask=False)
+    panel.source.click()
+    assert (session.video, session.frame) == (0, 10)
+
+
+def test_the_end_in_another_project_offers_nothing_there(
+    monitor, with_labels, session, labels, videos, qtbot
+):
+    runs, told = get_runs(session), []
+    runs.train_finished.connect(told.append)
+    for project in (videos[1], labels):
+        assert session.open(labels, ask=False)
+        job, run = begin(session, *scripted.whole_training(OUT, 2))
+        assert session.open(project, ask=False)
+        job.say(scripted.end(OUT))
+        wait_for(qtbot, lambda run=run: not run.is_running)
+        assert run.is_usable
+        assert told == ([] if project != labels else [OUT])
+
+
+def test_the_end_tells_the_accuracy_and_offers_to_predict(
+    monitor, with_labels, session, qtbot, monkeypatch
+):
     job, run = begin(session, *scripted.whole_training(OUT, 2))
     runs, opened = get_runs(session), []
     monkeypatch.setattr(session, "open_dock", opened.append)
@@ -107,6 +155,7 @@ def test_the_end_tells_the_accuracy_and_offers_to_predict(monitor, session, qtbo
     assert told.args == [OUT]
     monitor.refresh()
     assert run.state == "done"
+    assert monitor.queue.text() == "✓ centroid network   →   ✓ centred network"
     assert "median error is 1.9 px" in monitor.message.text()
     assert "1 of 6 animals were missed" in monitor.message.text()
     assert not monitor.stop.isVisible()
@@ -126,12 +175,17 @@ def test_open_folder(monitor, session, qtbot, monkeypatch):
     assert shown == [str(OUT.resolve())]
 
 
-def test_a_training_stopped_between_networks_cannot_predict(monitor, session, qtbot):
-    _job, run = begin(session, scripted.plan(OUT), scripted.end(OUT, {}))
+def test_a_training_stopped_between_networks_cannot_predict(monitor, with_labels, session, qtbot):
+    told: list[Path] = []
+    get_runs(session).train_finished.connect(told.append)
+    first = scripted.network("centroid", 0, 2)
+    _job, run = begin(session, scripted.plan(OUT), first, scripted.end(OUT, {}))
     wait_for(qtbot, lambda: not run.is_running)
     monitor.refresh()
     assert not monitor.predict.isVisible()
     assert "Continue from it" in monitor.message.text()
+    assert monitor.queue.text() == "✓ centroid network   →   ○ centred network"
+    assert told == []
 
 
 def test_a_failure_is_one_sentence_with_details(monitor, session, qtbot):
@@ -163,6 +217,35 @@ def test_stop_early_and_cancel_reach_the_job(monitor, session, qtbot):
     assert "nothing of it was kept" in monitor.message.text()
 
 
+@pytest.mark.parametrize("has_plan", [True, False])
+def test_what_a_child_that_had_to_be_killed_left_is_removed(session, qtbot, tmp_path, has_plan):
+    out = tmp_path / "run"
+    job, run = begin(session, *([scripted.plan(out)] if has_plan else []), out=out)
+    wait_for(qtbot, lambda: not job.waiting)
+    wait_for(qtbot, lambda: (run.plan is not None) == has_plan)
+    out.mkdir()
+    (out / "config.json").touch()
+    if has_plan:
+        RunFolder(out).write_weights("centroid", [np.zeros(1, np.float32)])
+    run.cancel()
+    wait_for(qtbot, lambda: run.state == "cancelled")
+    assert not out.exists()
+
+
+def test_folders_that_a_cancelled_training_did_not_make_stay(session, qtbot, tmp_path):
+    before, meanwhile = tmp_path / "before", tmp_path / "meanwhile"
+    before.mkdir()
+    (before / "notes.txt").touch()
+    for out in (before, meanwhile):
+        _job, run = begin(session, out=out)
+        if out is meanwhile:  # by another program
+            out.mkdir()
+            RunFolder(out).write_weights("centroid", [np.zeros(1, np.float32)])
+        run.cancel()
+        wait_for(qtbot, lambda run=run: run.state == "cancelled")
+        assert out.exists()
+
+
 def test_a_dock_that_is_closed_and_opened_again_shows_the_run(monitor, session, qtbot):
     job, run = begin(session, *scripted.whole_training(OUT, 3)[:5])
     wait_for(qtbot, lambda: bool(run.history))
@@ -178,17 +261,22 @@ def test_a_dock_that_is_closed_and_opened_again_shows_the_run(monitor, session, 
     assert run.is_running
 
 
-def test_closing_the_window_asks_while_a_training_is_at_work(session, qtbot, monkeypatch):
+def test_closing_the_window_asks_while_a_training_is_at_work(session, qtbot, monkeypatch, tmp_path):
     runs = get_runs(session)
     assert runs is get_runs(session)
     assert runs.may_close()
-    job, run = begin(session, scripted.plan(OUT))
+    out = tmp_path / "run"
+    job, run = begin(session, scripted.plan(out), out=out)
+    wait_for(qtbot, lambda: run.plan is not None)
+    out.mkdir()
     answers = [False, True]
     monkeypatch.setattr(session.dialogs, "confirm", lambda *a, **k: answers.pop(0))
     assert not runs.may_close()
     assert job.orders == []
+    assert out.exists()
     assert runs.may_close()
     assert job.orders == ["cancel"]
+    assert not out.exists()  # the window does not wait for anything any more
     wait_for(qtbot, lambda: not run.is_running)
 
 

@@ -17,11 +17,12 @@ from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
 from scripted_training import ScriptedJob
+from scripted_training import end as end_training
 
 from napari_animalpose import jobs
 from napari_animalpose._widgets import _predictions
 from napari_animalpose._widgets._predictions import Request, get_predictions
-from napari_animalpose._widgets._runs import get_runs
+from napari_animalpose._widgets._runs import TrainingRun, get_runs
 from napari_animalpose._widgets._session import get_session
 from napari_animalpose._widgets._worker import QtJob
 from napari_animalpose._widgets.predict_dock import PredictDock
@@ -196,6 +197,33 @@ def test_the_newest_run_beside_the_project_is_chosen_and_a_new_one_when_it_is_do
     assert ready.model.info.paths == (first,)
 
 
+def test_a_new_run_is_chosen_in_its_own_project_and_in_no_other(
+    ready, session, labels, tmp_path, qtbot
+):
+    runs, document, job = get_runs(session), session.document, ScriptedJob()
+    first = labels.parent / "models" / "round_01"
+    second = make_run(labels.parent / "models" / "round_02", document.skeleton)
+    run = TrainingRun(QtJob(job), second, document=document, parent=runs)
+    run.ended.connect(runs._on_ended)
+    runs.runs.append(run)
+    runs.train_finished.emit(first)
+    assert ready.model.info.paths == (first,)
+    other = tmp_path / "other" / "labels.slp"
+    other.parent.mkdir()
+    for name in ("labels.slp", "video.mp4"):
+        shutil.copy(labels.parent / name, other.parent / name)
+    assert session.open(other, ask=False)
+    assert ready.model.info is None
+    job.say(end_training(second))
+    qtbot.waitUntil(lambda: not run.is_running)
+    assert run.is_usable
+    assert ready.model.info is None
+    assert session.errors == []
+    assert session.open(labels, ask=False)
+    assert ready.model.info.paths == (first,)
+    assert ready.model.list.count() == 2
+
+
 def test_a_run_that_is_dropped_is_chosen_and_stays_for_a_dock_that_is_opened_later(
     ready, session, qtbot, tmp_path
 ):
@@ -350,6 +378,22 @@ def test_what_becomes_of_earlier_predictions(ready, session, scripted, qtbot, mo
     assert ready.predictions.outcome.n_animals == 1
 
 
+def test_the_animals_of_two_predictions_are_not_taken_for_each_other(
+    ready, session, scripted, qtbot
+):
+    document = session.document
+    for frames in ((1, 3), (3, 5)):
+        click(ready.footer.predict)
+        part = predict_on(document, *frames)
+        poses = part.poses.replace(track=0, track_names=["track_0"])
+        scripted.job.say(end(document, PredictedPart(poses, part.frames)))
+        qtbot.waitUntil(lambda: ready.predictions.running is None)
+    found = document.poses.select(~document.poses.is_label)
+    names = [document.poses.track_names[track] for track in found.track.tolist()]
+    assert found.frame.tolist() == [1, 3, 5]
+    assert names[0] != names[1] == names[2]
+
+
 def test_labelled_animals_are_counted_as_left_out(ready, session, scripted, qtbot):
     document = session.document
     click(ready.footer.predict)
@@ -485,6 +529,61 @@ def test_another_project_ends_the_prediction(ready, session, scripted, labels, q
     qtbot.waitUntil(lambda: ready.predictions.running is None)
     assert (~session.document.poses.is_label).sum() == 0
     assert ready.footer.text.text() == ""
+
+
+class Asked:
+    """Has questions noted, and answered as `answer` says."""
+
+    def __init__(self, session, monkeypatch) -> None:
+        self.titles: list[str] = []
+        self.answer = False
+        monkeypatch.setattr(session.dialogs, "confirm", self._confirm)
+
+    def _confirm(self, title, *args, **options) -> bool:
+        self.titles.append(title)
+        return self.answer
+
+
+def test_a_prediction_at_work_is_asked_about_before_its_project_goes(
+    ready, session, scripted, labels, qtbot, monkeypatch
+):
+    asked, document = Asked(session, monkeypatch), session.document
+    click(ready.footer.predict)
+    assert not session.open(labels)
+    assert not session.open_new([labels.parent / "video.mp4"])
+    assert not session.may_close()  # asked by what closes the project or the window
+    assert asked.titles == ["Prediction at work"] * 3
+    assert session.document is document
+    assert scripted.job.orders == []
+    asked.answer = True
+    assert session.open(labels)
+    assert session.document is not document
+    assert scripted.job.orders == ["cancel"]
+    assert session.open(labels)  # nothing to ask about, be the child gone or not
+    assert asked.titles == ["Prediction at work"] * 4
+    qtbot.waitUntil(lambda: ready.predictions.running is None)
+    assert session.document.poses.is_label.all()
+
+
+def test_predictions_that_wait_are_asked_about_before_their_project_goes(
+    ready, session, scripted, labels, qtbot, monkeypatch
+):
+    asked, document = Asked(session, monkeypatch), session.document
+    click(ready.footer.predict)
+    scripted.job.say(
+        jobs.Part(PREDICTED, predict_on(document, 1)), jobs.Failed("It was killed.", "SIGKILL")
+    )
+    qtbot.waitUntil(lambda: ready.predictions.is_waiting)
+    assert not session.open(labels)
+    assert asked.titles == ["Predictions wait"]
+    assert session.document is document
+    assert ready.footer.keep.isVisible()
+    asked.answer = True
+    assert session.open(labels)
+    assert not ready.predictions.is_waiting
+    assert not ready.footer.keep.isVisible()
+    assert session.may_close()
+    assert asked.titles == ["Predictions wait"] * 2
 
 
 def test_a_dock_that_is_closed_does_not_end_it_and_napari_asks(

@@ -111,6 +111,16 @@ def test_another_video_keeps_the_place_and_the_contrast_of_its_layer(project):
     assert list(image.contrast_limits) == [10, 90]
 
 
+@pytest.mark.parametrize("number", [2, 99, -1])
+def test_a_video_that_is_not_there_is_not_gone_to(project, number):
+    session = project.session
+    session.go_to(7)
+    session.go_to(3, number)
+    assert (session.video, session.frame, session.n_frames) == (0, 7, 40)
+    session.go_to(3, 1)
+    assert (session.video, session.frame, session.n_frames) == (1, 3, 25)
+
+
 def test_closing_a_project_removes_our_layers_and_no_other(project):
     other = project.viewer.add_points(np.zeros((1, 2)))
     project.session.set_document(None)

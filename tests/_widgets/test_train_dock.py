@@ -13,21 +13,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scripted_training import ScriptedJob
+from sleap_models import write_model
+from written_runs import write_finished_run
 
 from napari_animalpose import jobs
+from napari_animalpose._widgets import _training_setup
 from napari_animalpose._widgets._geometry_overlay import outline
 from napari_animalpose._widgets._session import get_session
 from napari_animalpose._widgets._worker import QtJob
 from napari_animalpose._widgets.monitor import MonitorDock
 from napari_animalpose._widgets.train_dock import TrainDock
 from napari_animalpose.config import ModelConfig, RunConfig, TrainConfig, override
-from napari_animalpose.data.edits import move_points
+from napari_animalpose.data.edits import add_instances, move_points
 from napari_animalpose.data.poses import Origin, Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import AnimalPoseError
 from napari_animalpose.io.runs import RunFolder
 from napari_animalpose.io.video import LazyVideo
+from napari_animalpose.nn.autoconfig import choose_config
 from napari_animalpose.pipeline.background import Device, RoundHistory, find_device
 from napari_animalpose.pipeline.document import Document
 from napari_animalpose.pipeline.previews import Rectangle
@@ -100,6 +104,22 @@ def enter(form, path: str, text: str) -> None:
     editor = form.editor(path)
     editor.lineEdit().setText(text)
     editor.lineEdit().textEdited.emit(text)
+
+
+def choose(combo, data: str) -> None:
+    """Choose as a person does."""
+    combo.setCurrentIndex(combo.findData(data))
+    combo.activated.emit(combo.currentIndex())
+
+
+def enlarge(session) -> None:
+    """Make all labelled animals twice as large."""
+    poses = session.document.poses
+    address = np.array([
+        (0, frame, 0, node) for frame in poses.frame.tolist() for node in range(poses.n_nodes)
+    ])  # fmt: skip
+    there = np.isfinite(poses.xy).all(axis=-1).ravel()
+    assert session.do(move_points(poses, address[there], 2 * poses.xy.reshape(-1, 2)[there]))
 
 
 def capture_start(monkeypatch, dock) -> list[tuple[Project, Path, dict]]:
@@ -198,12 +218,10 @@ def test_automatic_says_what_it_chose_and_why_without_tensorflow(real_children, 
 def test_pipeline_and_preset_choose_anew_and_changes_stay(ready):
     enter(ready.form, "networks.single_instance.sigma_px", "4.5")
     enter(ready.form, "train.seed", "7")
-    ready.preset.setCurrentIndex(ready.preset.findData("fast"))
-    ready.preset.activated.emit(0)
+    choose(ready.preset, "fast")
     assert ready.setup.config.networks["single_instance"].sigma_px == 4.5
     assert ready.setup.config.train.max_minutes == 5
-    ready.pipeline.setCurrentIndex(ready.pipeline.findData("topdown"))
-    ready.pipeline.activated.emit(0)
+    choose(ready.pipeline, "topdown")
     assert list(ready.setup.config.networks) == ["centroid", "centered_instance"]
     assert ready.setup.config.train.seed == 7
     assert ready.form.editor("networks.centered_instance.crop_px").value() > 0
@@ -214,14 +232,51 @@ def test_pipeline_and_preset_choose_anew_and_changes_stay(ready):
     assert ready.form.value().train.seed == 0
 
 
+def test_options_of_another_backbone_stay_with_another_preset(ready):
+    ready.form.editor("networks.single_instance.backbone").setValue("leap")
+    enter(ready.form, "networks.single_instance.backbone_options.filters", "12")
+    choose(ready.preset, "fast")
+    assert ready.setup.config.train.max_minutes == 5
+    network = ready.setup.config.networks["single_instance"]
+    assert network.backbone == "leap"
+    assert network.backbone_options["filters"] == 12
+
+
+def test_a_mistake_that_is_corrected_later_brings_nothing_old_back(ready, session, qtbot):
+    enter(ready.form, "train.batch_size", "0")
+    choose(ready.pipeline, "topdown")
+    assert ready.footer.problem.text() == ""
+    assert ready.form.value() == ready.setup.config
+    enter(ready.form, "train.batch_size", "0")
+    choose(ready.preset, "fast")
+    assert ready.form.value() == ready.setup.config
+    enter(ready.form, "train.batch_size", "3")
+    assert ready.setup.config.pipeline == "topdown"
+    assert ready.setup.config.train.batch_size == 3
+    assert ready.setup.config.train.max_minutes == 5
+    choose(ready.pipeline, "auto")
+    assert ready.setup.config.pipeline == "single"
+    enter(ready.form, "train.batch_size", "0")
+    ready.reset.click()
+    assert ready.footer.problem.text() == ""
+    assert ready.form.value() == ready.setup.config == ready.setup.chosen
+
+
+def test_a_mistake_does_not_keep_the_pipeline_of_labels_that_are_others_now(ready, session, qtbot):
+    enter(ready.form, "train.batch_size", "0")
+    poses = session.document.poses
+    second = poses.select([0]).replace(track=-1, xy=poses.xy[:1] + 20)
+    assert session.do(add_instances(poses, second))
+    qtbot.waitUntil(lambda: ready.setup.chosen.pipeline != "single", timeout=CHILD_MS)
+    assert ready.form.value() == ready.setup.config
+    enter(ready.form, "train.batch_size", "3")
+    assert ready.setup.config.pipeline == ready.setup.chosen.pipeline
+    assert ready.setup.config.train.batch_size == 3
+
+
 def test_edits_are_measured_again(qtbot, session, ready):
     before = ready.setup.measures.size_px
-    poses = session.document.poses
-    address = np.array([
-        (0, frame, 0, node) for frame in poses.frame.tolist() for node in range(poses.n_nodes)
-    ])  # fmt: skip
-    there = np.isfinite(poses.xy).all(axis=-1).ravel()
-    assert session.do(move_points(poses, address[there], 2 * poses.xy.reshape(-1, 2)[there]))
+    enlarge(session)
     qtbot.waitUntil(lambda: ready.setup.measures.size_px > 1.5 * before, timeout=CHILD_MS)
 
 
@@ -291,6 +346,33 @@ def test_what_is_started_includes_unsaved_edits(monkeypatch, session, ready, lab
     assert session.document.is_dirty
 
 
+def test_training_right_after_an_edit_suits_the_labels_as_they_are(monkeypatch, session, ready):
+    started = capture_start(monkeypatch, ready)
+    before, earlier = ready.setup.measures.size_px, ready.setup.config.networks
+    enlarge(session)
+    ready.footer.train.click()
+    [(_, _, options)] = started
+    assert ready.setup.measures.size_px > 1.5 * before
+    suits = choose_config(ready.setup.measures, "balanced").config.networks
+    assert options["config"].networks == suits != earlier
+
+
+def test_nothing_is_trained_while_labels_are_measured_anew(monkeypatch, session, ready, qtbot):
+    started = capture_start(monkeypatch, ready)
+    monkeypatch.setattr(_training_setup, "MEASURED_HERE", 0)  # so in a child
+    told = []
+    monkeypatch.setattr(session, "show_error", told.append)
+    enlarge(session)
+    ready.footer.train.click()
+    assert ready.setup.is_measuring
+    assert started == []
+    assert told == ["Looking at the labels and their frames …"]
+    assert not ready.footer.train.isEnabled()
+    qtbot.waitUntil(ready.footer.train.isEnabled, timeout=CHILD_MS)
+    ready.footer.train.click()
+    assert len(started) == 1
+
+
 @pytest.fixture
 def earlier(labels: Path) -> Path:
     """A run folder without weights, of a network for these labels."""
@@ -329,7 +411,72 @@ def test_labels_of_another_animal_cannot_go_on(earlier, ready):
     assert ready.footer.problem.text() == ""
 
 
-def test_rounds_are_a_curve_a_table_and_a_button(monkeypatch, session, earlier, ready):
+def test_a_model_of_sleap_is_shown_as_it_is_trained(monkeypatch, session, ready, tmp_path):
+    started = capture_start(monkeypatch, ready)
+    folder = write_model(tmp_path / "sleap", "centered_instance")
+    usual = choose_config(ready.setup.measures, "balanced", "topdown").config.train.learning_rate
+    ready.show_geometry.click()
+    assert ready.overlay.layer is not None
+    ready._continue_from(folder)
+    assert ready.pipeline.currentData() == ready.setup.config.pipeline == "topdown"
+    assert ready.form.editor("train.learning_rate").value() == usual / 4
+    assert ready.form.editor("train.max_minutes").value() == 15
+    assert ready.overlay.layer is None
+    assert not ready.show_geometry.isVisible()
+    assert not ready.examples.isVisible()
+    assert "not shown" in ready.unseen.text()
+    assert ready.unseen.isVisible()
+    ready.footer.train.click()
+    [(_, _, options)] = started
+    assert options["resume"] == folder
+    assert options["overrides"] == ["train.max_minutes=15.0"]
+    assert not {"tensorflow", "keras"} & set(sys.modules)
+    ready._continue_from(None)
+    assert ready.overlay.layer is not None
+    assert ready.examples.isVisible()
+    assert not ready.unseen.isVisible()
+
+
+def test_a_model_of_sleap_for_one_animal_does_not_go_on_with_two(session, ready, tmp_path, qtbot):
+    poses = session.document.poses
+    second = poses.select([0]).replace(track=-1, xy=poses.xy[:1] + 20)
+    assert session.do(add_instances(poses, second))
+    qtbot.waitUntil(lambda: ready.setup.measures.animals_per_frame == 2, timeout=CHILD_MS)
+    ready._continue_from(write_model(tmp_path / "sleap", "single_instance"))
+    assert "up to 2 animals" in ready.footer.problem.text()
+
+
+def test_retrain_is_of_the_newest_round_also_with_the_rounds_folded(session, ready, labels, qtbot):
+    models, project = labels.parent / "models", session.document.project
+    ready.history.open(False)
+    first = write_finished_run(models / "labels_round_01", project, [0, 4])
+    ready.setup.runs.ended.emit(None)
+    qtbot.waitUntil(ready.footer.retrain.isVisible, timeout=CHILD_MS)
+    assert ready.rounds.last.path == first
+    second = write_finished_run(models / "labels_round_02", project, [0, 4])
+    ready.setup.runs.ended.emit(None)
+    assert ready.rounds.last is None  # until it is known which
+    assert not ready.footer.retrain.isVisible()
+    qtbot.waitUntil(ready.footer.retrain.isVisible, timeout=CHILD_MS)
+    assert ready.rounds.last.path == second
+
+
+def test_rounds_that_come_while_nobody_looks_are_read_when_somebody_does(
+    session, ready, labels, qtbot
+):
+    ready.history.open(False)
+    ready.hide()
+    write_finished_run(labels.parent / "models" / "labels_round_01", session.document.project, [4])
+    ready.setup.runs.ended.emit(None)
+    qtbot.wait(150)
+    assert ready.rounds.last is None
+    ready.show()
+    qtbot.waitUntil(lambda: ready.rounds.last is not None, timeout=CHILD_MS)
+    assert ready.footer.retrain.isVisible()
+
+
+def test_rounds_are_a_curve_a_table_and_a_button(monkeypatch, session, earlier, ready, qtbot):
+    qtbot.waitUntil(lambda: len(ready.rounds.history.rounds) == 1, timeout=CHILD_MS)
     started = capture_start(monkeypatch, ready)
     from datetime import UTC, datetime
 

@@ -32,6 +32,7 @@ class ExamplesPanel(QWidget):
         super().__init__(parent)
         self._run: TrainingRun | None = None
         self._number = 0
+        self._is_reachable = True
         self.view = ValidationView()
         self.network = QComboBox()
         self.network.setToolTip("Whose examples are shown")
@@ -50,7 +51,6 @@ class ExamplesPanel(QWidget):
             button.setToolTip(tip)
             button.clicked.connect(lambda _=False, by=by: self._turn(by))
         self.source = QPushButton()
-        self.source.setToolTip("Go to this frame")
         self.source.clicked.connect(self._request_frame)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
@@ -65,6 +65,11 @@ class ExamplesPanel(QWidget):
         self.network.blockSignals(True)
         self.network.clear()
         self.network.blockSignals(False)
+        self.refresh()
+
+    def set_reachable(self, is_reachable: bool) -> None:
+        """Say whether the frames of the training are those of the open project."""
+        self._is_reachable = is_reachable
         self.refresh()
 
     def refresh(self) -> None:
@@ -86,7 +91,10 @@ class ExamplesPanel(QWidget):
         for button in (self.previous, self.next):
             button.setVisible(len(examples) > 1)
         self.source.setText(f"{_name_source(example.source)}epoch {arrays['epoch']:.0f}")
-        self.source.setEnabled(example.source is not None)
+        self.source.setEnabled(example.source is not None and self._is_reachable)
+        self.source.setToolTip(
+            "Go to this frame" if self._is_reachable else "This frame is of another project"
+        )
 
     def _offer(self, names: list[str]) -> None:
         """Have the networks to choose from that there are examples of, the newest chosen."""

@@ -104,12 +104,16 @@ class ModelChoice(QWidget):
         return data if isinstance(data, ModelInfo) else None
 
     def use(self, paths: Path | str | Sequence[Path | str]) -> bool:
-        """Choose a model by its path or paths, added if it is not there; tell what is wrong."""
+        """Choose a model by its path or paths, added if it is not there; tell what is wrong.
+
+        A run beside the project is there already, and is not offered in other projects.
+        """
         info = self.session.attempt(lambda: describe_model(paths))
         if info is None:
             return False
-        known = self.predictions.models
-        self.predictions.models = [each for each in known if each.paths != info.paths] + [info]
+        if _resolve(info.paths) not in {_resolve(each.paths) for each in self._list_beside()}:
+            known = self.predictions.models
+            self.predictions.models = [each for each in known if each.paths != info.paths] + [info]
         self.predictions.model = info.paths
         self.refresh()
         return True
@@ -118,7 +122,7 @@ class ModelChoice(QWidget):
         """Read anew which models there are; the choice stays where it can."""
         document = self.session.document
         self._home = None if document is None else document.path
-        beside = [] if self._home is None else list_models(models_folder(self._home))
+        beside = self._list_beside()
         there = {_resolve(info.paths) for info in beside}
         added = [each for each in self.predictions.models if _resolve(each.paths) not in there]
         wanted = self.predictions.model
@@ -135,6 +139,11 @@ class ModelChoice(QWidget):
         self.changed.emit()
 
     # --------------------------------------------------------------------------- internals
+    def _list_beside(self) -> list[ModelInfo]:
+        document = self.session.document
+        path = None if document is None else document.path
+        return [] if path is None else list_models(models_folder(path))
+
     def _show(self) -> None:
         info = self.info
         self.facts.setText(NONE if info is None else _describe(info))

@@ -228,7 +228,7 @@ class Predictions(QObject):
         self.problem = ""
         self.models: list[ModelInfo] = []
         self.model: tuple[Path, ...] | None = None
-        session.add_close_check(self.may_close)
+        session.add_document_check(self.may_close)
         session.edited.connect(self._on_edited)
         session.document_changed.connect(self._on_document)
 
@@ -278,17 +278,25 @@ class Predictions(QObject):
         self.changed.emit()
 
     def may_close(self) -> bool:
-        """Ask whether to end a prediction that is at work; True if none is any more."""
-        running = self.running
-        if running is None:
+        """Ask whether to give up what is predicted or waits; return whether the project may go."""
+        running, confirm = self.running, self._session.dialogs.confirm
+        if running is not None and running.state != "cancelling":
+            go_on = confirm(
+                "Prediction at work",
+                "The prediction is not finished.",
+                "Closing cancels it. To keep what is done, stop it in the Predict dock.",
+                yes="Cancel prediction and close",
+            )
+        elif self.is_waiting:
+            go_on = confirm(
+                "Predictions wait",
+                "Predictions have arrived that are not in the project.",
+                "Closing discards them. In the Predict dock they can be kept.",
+                yes="Discard predictions and close",
+            )
+        else:
             return True
-        go_on = self._session.dialogs.confirm(
-            "Prediction at work",
-            "The prediction is not finished.",
-            "Closing the window cancels it. To keep what is done, stop it in the Predict dock.",
-            yes="Cancel prediction and close",
-        )
-        if go_on:
+        if go_on and running is not None:
             running.cancel()
         return bool(go_on)
 
@@ -311,15 +319,15 @@ class Predictions(QObject):
         session, document = self._session, self._session.document
         if document is None or document is not prediction.document:
             return
-        mode = prediction.request.mode
-        edit = session.attempt(lambda: _build_edit(document.poses, part, mode))
+        request = prediction.request
+        edit = session.attempt(lambda: _build_edit(document.poses, part, request))
         has_edits = prediction.n_edits > 0
         if edit is None or not session.do(edit):
             self.is_waiting = True
             self.problem = "The predictions do not fit the project as it is now."
             return
         self.is_waiting, self.problem = False, ""
-        self.outcome = outcome = _summarize(edit, part, mode)
+        self.outcome = outcome = _summarize(edit, part, request.mode)
         if outcome.first is not None and not has_edits:  # else the person works elsewhere
             video, frame = outcome.first
             session.go_to(frame, video)
@@ -331,10 +339,10 @@ class Predictions(QObject):
 
     def _on_document(self) -> None:
         """Another project is open: what is predicted for the one before has no place."""
-        if self.running is not None:
-            self.running.cancel()
-        else:
+        if self.running is None:
             self.current = None
+        elif self.running.state != "cancelling":
+            self.running.cancel()
         self.is_waiting, self.problem, self.outcome = False, "", None
         self.changed.emit()
 
@@ -349,20 +357,20 @@ def _strip(project: Project, request: Request) -> Project:
     )
 
 
-def _build_edit(poses: Poses, part: PredictedPart, mode: str) -> Edit:
+def _build_edit(poses: Poses, part: PredictedPart, request: Request) -> Edit:
     """Return the step that brings predictions in, with their skeleton where there is none."""
+
+    def merge(table: Poses) -> Edit:
+        return merge_predictions(
+            table, part.poses, part.frames, request.mode,
+            names_identify=request.model.identifies,
+        )  # fmt: skip
+
     if len(poses.skeleton):
-        return merge_predictions(poses, part.poses, part.frames, mode)
+        return merge(poses)
     skeleton = part.poses.skeleton
     label = f"Predict {len(part.frames)} frames"
-    return chain_edits(
-        poses,
-        label,
-        (
-            lambda table: replace_skeleton(table, skeleton),
-            lambda table: merge_predictions(table, part.poses, part.frames, mode),
-        ),
-    )
+    return chain_edits(poses, label, (lambda table: replace_skeleton(table, skeleton), merge))
 
 
 def _summarize(edit: Edit, part: PredictedPart, mode: str) -> Outcome:

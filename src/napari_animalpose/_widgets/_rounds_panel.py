@@ -49,19 +49,19 @@ class RoundsPanel(QWidget):
     ----------
     chosen : Signal(object)
         The path of a round that was clicked twice.
-    read : Signal()
-        The rounds were read anew.
+    changed : Signal()
+        The rounds were read anew, or have to be.
     """
 
     chosen = Signal(object)
-    read = Signal()
+    changed = Signal()
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self.history = RoundHistory((), (), 0)
         self._job: QtJob | None = None
-        self._is_stale = True
+        self._is_active, self._is_stale = False, True
         self._build()
         session.document_changed.connect(self._on_document)
         session.state_changed.connect(self._on_state)
@@ -100,7 +100,9 @@ class RoundsPanel(QWidget):
     # ---------------------------------------------------------------------------- reading
     @property
     def last(self) -> Round | None:
-        """The last round that can be gone on from."""
+        """The last round that can be gone on from; None while that has to be read."""
+        if self._is_stale or self._job is not None:
+            return None
         usable = [each for each in self.history.rounds if each.is_finished]
         return usable[-1] if usable else None
 
@@ -121,9 +123,10 @@ class RoundsPanel(QWidget):
         job.result.connect(lambda found: self._on_read(job, found))
         job.failed.connect(lambda failed: self._on_failed(job, failed))
 
-    def showEvent(self, event: object) -> None:
-        """Read what has changed while nobody looked."""
-        if self._is_stale:
+    def set_active(self, is_active: bool) -> None:
+        """Read what changes only while the dock is seen, be this section of it open or not."""
+        self._is_active = is_active
+        if is_active and self._is_stale:
             self.refresh()
 
     def _on_document(self) -> None:
@@ -139,7 +142,8 @@ class RoundsPanel(QWidget):
 
     def _reread(self, *args: object) -> None:
         self._is_stale = True
-        if self.isVisible():
+        self.changed.emit()
+        if self._is_active:
             self.refresh()
 
     def _on_read(self, job: QtJob, history: RoundHistory) -> None:
@@ -150,15 +154,16 @@ class RoundsPanel(QWidget):
 
     def _on_failed(self, job: QtJob, failed: jobs.Failed) -> None:
         if job is self._job:
-            self._job = None
+            self._job, self._is_stale = None, True
             self.note.setText(failed.message)
+            self.changed.emit()
         job.deleteLater()
 
     # ---------------------------------------------------------------------------- showing
     def _set(self, history: RoundHistory) -> None:
         self.history = history
         self._show()
-        self.read.emit()
+        self.changed.emit()
 
     def _show(self) -> None:
         rounds, compared = self.history.rounds, self.history.compared

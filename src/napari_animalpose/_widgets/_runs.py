@@ -10,6 +10,7 @@ import logging
 import math
 import shutil
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,11 +29,13 @@ from napari_animalpose.pipeline.training_events import NETWORK, PLAN, NetworkSta
 
 if TYPE_CHECKING:
     from napari_animalpose._widgets._session import Session
+    from napari_animalpose.pipeline.document import Document
 
 __all__ = ["Runs", "TrainingRun", "get_runs"]
 
 NICE = 5  # a training yields to the window that one works in
 LOG_LINES = 2000
+CANCEL_S = 2.5  # after which a cancelled child is gone
 
 
 def get_runs(session: Session) -> Runs:
@@ -54,6 +57,8 @@ class TrainingRun(QObject):
         As far as it is known when it starts.
     skeleton : Skeleton, optional
         Of the labels.
+    document : Document, optional
+        The project of the labels.
 
     Attributes
     ----------
@@ -75,12 +80,16 @@ class TrainingRun(QObject):
         out: Path,
         config: RunConfig | None = None,
         skeleton: Skeleton | None = None,
+        document: Document | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.worker = worker
         worker.setParent(self)
         self.out, self.config, self.skeleton = out, config, skeleton or Skeleton(())
+        self._document = None if document is None else weakref.ref(document)
+        self._project_path = None if document is None else document.path
+        self._was_there = out.exists()  # the child has yet to make it
         self.plan: TrainingPlan | None = None
         self.starts: dict[str, NetworkStart] = {}
         self.history: dict[str, list[Mapping[str, float]]] = {}
@@ -99,6 +108,7 @@ class TrainingRun(QObject):
         worker.log.connect(self._on_log)
         worker.result.connect(self._on_result)
         worker.failed.connect(self._on_failed)
+        worker.cancelled.connect(self.remove_rest)
         worker.finished.connect(self._on_finished)
 
     # ------------------------------------------------------------------------------ asking
@@ -141,9 +151,19 @@ class TrainingRun(QObject):
         """Whether a network needs no more training."""
         if self.plan is not None and network in self.plan.finished:
             return True
-        if self.state == "done" or network not in self.networks:
-            return self.state == "done"
-        return network in self.starts and network != self.network
+        return network in self.starts and (network != self.network or self.state == "done")
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can predict: done, and not stopped before all its networks were trained."""
+        return self.state == "done" and bool(self.result.metrics)
+
+    def belongs_to(self, document: Document | None) -> bool:
+        """Whether it learns from the labels of a project, which may have been opened anew."""
+        if document is None:
+            return False
+        is_same = self._document is not None and self._document() is document
+        return is_same or (document.path is not None and document.path == self._project_path)
 
     @property
     def seconds_left(self) -> float:
@@ -228,6 +248,16 @@ class TrainingRun(QObject):
         if self.plan is not None and not self.kept:
             shutil.rmtree(self.out, ignore_errors=True)
 
+    def remove_rest(self) -> None:
+        """Remove what a cancelled child has left, which is nothing if it had time enough.
+
+        Without a plan, the folder may be one that the child would have refused: it is the
+        child's only if it is new and nothing in it was learned.
+        """
+        is_own = self.plan is not None or not (self._was_there or RunFolder(self.out).trained())
+        if is_own:
+            shutil.rmtree(self.out, ignore_errors=True)
+
     def _on_finished(self) -> None:
         self.changed.emit()
         self.ended.emit()
@@ -245,7 +275,7 @@ class Runs(QObject):
     ended : Signal(object)
         A `TrainingRun` that is done, failed or cancelled.
     train_finished : Signal(object)
-        The path of a run folder that can be used now.
+        The path of a run folder of the open project that can be used now.
     predict_requested : Signal(object)
         A person wants to predict with the run folder at this path.
     """
@@ -303,7 +333,8 @@ class Runs(QObject):
         if "resume" not in options:
             options["config"] = config
         worker = QtJob.start(train, project, out, nice=NICE, **options)
-        run = TrainingRun(worker, out, config, project.skeleton, parent=self)
+        document = self._session.document
+        run = TrainingRun(worker, out, config, project.skeleton, document, parent=self)
         run.changed.connect(self.changed)
         run.ended.connect(self._on_ended)
         self.runs.append(run)
@@ -324,11 +355,13 @@ class Runs(QObject):
         )
         if go_on:
             run.cancel()
+            if run.worker.wait(CANCEL_S):  # afterwards nobody is told any more
+                run.remove_rest()
         return bool(go_on)
 
     def _on_ended(self) -> None:
         run = self.current
         assert run is not None
         self.ended.emit(run)
-        if run.state == "done":
+        if run.is_usable and run.belongs_to(self._session.document):
             self.train_finished.emit(run.out)

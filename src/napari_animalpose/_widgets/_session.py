@@ -120,6 +120,7 @@ class Session(QObject):
         self.video = self.frame = 0
         self.anchor = 0  # node whose way the tracks layer draws
         self.findings: list[Any] = []
+        self._document_checks: list[Callable[[], bool]] = []
         self._given_up: weakref.ref[Document] | None = None  # its edits are not wanted
         self._range: tuple[int, int] | None = None
         self._array: VideoArray | None = None
@@ -287,6 +288,8 @@ class Session(QObject):
         """Show a frame, of another video if one is named."""
         if self.document is None or not self.n_frames:
             return
+        if video is not None and not 0 <= video < len(self.document.videos):
+            return  # it was of another project, or is not in this one any more
         other = video is not None and video != self.video
         if other:
             assert video is not None
@@ -472,7 +475,15 @@ class Session(QObject):
         return path is not None and self.save(path)
 
     def may_close(self) -> bool:
-        """Ask about unsaved work; return whether the document may be closed."""
+        """Ask about unsaved and unfinished work; return whether the document may be closed."""
+        if not self._may_lose_edits():
+            return False
+        if all(check() for check in self._document_checks):
+            return True
+        self._given_up = None
+        return False
+
+    def _may_lose_edits(self) -> bool:
         if self.document is None or not self.document.is_dirty:
             return True
         answer = self.dialogs.ask_to_save(self.document)
@@ -588,6 +599,13 @@ class Session(QObject):
     def add_close_check(self, check: Callable[[], bool]) -> None:
         """Have a function asked before the window closes; False keeps it open."""
         self._watch.add_check(check)
+
+    def add_document_check(self, check: Callable[[], bool]) -> None:
+        """Have a function asked before the document goes, with the window or for another one.
+
+        False keeps it open.
+        """
+        self._document_checks.append(check)
 
     def _show_keys(self) -> None:
         from napari_animalpose._widgets._actions import run_action

@@ -22,14 +22,15 @@ from napari_animalpose.data.history import Change
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.errors import AnimalPoseError, ConfigError, DataError
-from napari_animalpose.nn.autoconfig import Choice, LabelMeasures, choose_config, measure_labels
+from napari_animalpose.nn.autoconfig import LabelMeasures, choose_config, measure_labels
 from napari_animalpose.nn.grouping import check_joinable
 from napari_animalpose.nn.legacy import is_sleap_model
 from napari_animalpose.pipeline.background import measure
 from napari_animalpose.pipeline.identities import check_tracks
+from napari_animalpose.pipeline.model_info import describe_model
 from napari_animalpose.pipeline.rounds import next_run_folder
 from napari_animalpose.pipeline.selection import empty_frames, training_labels
-from napari_animalpose.pipeline.start import open_start
+from napari_animalpose.pipeline.start import choose_gentle, open_start
 
 if TYPE_CHECKING:
     from napari_animalpose._widgets._session import Session
@@ -40,6 +41,7 @@ MINUTES = {"fast": 5.0, "balanced": 15.0, "accurate": 60.0}
 """Limits of time that a window begins with: nobody means to wait for days."""
 PAUSE_MS = 700  # after an edit, before labels are measured again
 MEASURED_HERE = 3000  # instances at most; more are measured in a child
+_FOREIGN = "The networks are those of the SLEAP model; everything else suits the labels."
 
 
 @dataclass(frozen=True)
@@ -103,18 +105,18 @@ class TrainingSetup(QObject):
     def set_pipeline(self, name: str) -> None:
         """Choose a pipeline, or "auto"."""
         self.pipeline = name
-        self._choose()
+        self._choose_anew()
 
     def set_preset(self, name: str) -> None:
         """Choose a preset; a limit of time that was entered stays."""
         self.preset = name
-        self._choose()
+        self._choose_anew()
 
     def set_resume(self, path: Path | None) -> None:
         """Go on from a run folder or a model of SLEAP, or start anew."""
         self.resume = path
         self._changes = {}
-        self._choose()
+        self._choose_anew()
 
     def set_out(self, path: Path | None) -> None:
         """Choose the run folder; None for the usual one beside the project."""
@@ -125,6 +127,8 @@ class TrainingSetup(QObject):
         """Take over what a person entered."""
         assert self.chosen is not None
         for option in list_options(config):
+            if option.path == ("pipeline",):  # is chosen, not entered
+                continue
             value = read(config, option.path)
             if self._read_chosen(option.path) != value:
                 self._changes[option.path] = value
@@ -143,7 +147,7 @@ class TrainingSetup(QObject):
     def forget_changes(self) -> None:
         """Go back to what was chosen."""
         self._changes = {}
-        self._choose()
+        self._choose_anew()
 
     @property
     def has_changes(self) -> bool:
@@ -260,6 +264,11 @@ class TrainingSetup(QObject):
         job.deleteLater()
 
     # ------------------------------------------------------------------------ configuration
+    def _choose_anew(self) -> None:
+        """Choose what is asked for otherwise: what is half entered has no place in it."""
+        self.form_problem = ""
+        self._choose()
+
     def _choose(self) -> None:
         """Choose a configuration and apply what a person changed."""
         self._choice_problem = ""
@@ -273,6 +282,8 @@ class TrainingSetup(QObject):
             self.reasons, self._choice_problem = (), str(error)
             self._tell()
             return
+        if self.config is None or self.config.pipeline != self.chosen.pipeline:
+            self.form_problem = ""  # what is half entered is of other networks
         self.config = self._apply_changes(self.chosen)
         self._tell()
 
@@ -282,19 +293,30 @@ class TrainingSetup(QObject):
             start = open_start(self.resume)
             start.check_skeleton(self._labels.project.skeleton)
             return start.configure(measures, self.preset)
-        check_tracks(self._labels.poses, self.pipeline)
-        choice: Choice = choose_config(measures, self.preset, self.pipeline)
-        train = choice.config.train.replace(max_minutes=MINUTES.get(self.preset, 0.0))
-        if self.is_foreign:
-            said = ("The networks are those of the SLEAP model; everything else suits the labels.",)
-            return choice.config.replace(train=train), said
-        return choice.config.replace(train=train), choice.reasons
+        config, reasons = self._suit_labels(self._labels.poses, measures)
+        train = config.train.replace(max_minutes=MINUTES.get(self.preset, 0.0))
+        return config.replace(train=train), reasons
+
+    def _suit_labels(
+        self, poses: Poses, measures: LabelMeasures
+    ) -> tuple[RunConfig, tuple[str, ...]]:
+        """Choose by the labels; of models of SLEAP, what is not their own."""
+        if self.resume is None:
+            check_tracks(poses, self.pipeline)
+            choice = choose_config(measures, self.preset, self.pipeline)
+            return choice.config, choice.reasons
+        pipeline = describe_model(self.resume).pipeline
+        check_tracks(poses, pipeline)
+        config, gentler = choose_gentle(measures, self.preset, pipeline)
+        return config, (_FOREIGN, gentler)
 
     def _apply_changes(self, chosen: RunConfig) -> RunConfig:
         """Return the choice with what a person changed, as far as it has such options."""
         config = chosen
         known = {option.path for option in list_options(chosen)}
-        for path, value in sorted(self._changes.items(), key=lambda pair: "backbone" in pair[0]):
+        for path, value in sorted(
+            self._changes.items(), key=lambda pair: "backbone" not in pair[0]
+        ):
             if path not in known and "backbone_options" not in path:
                 continue
             values = config.to_dict()
@@ -334,7 +356,7 @@ class TrainingSetup(QObject):
         for sentence in (self._running(), self._label_problem):
             if sentence:
                 return sentence
-        if self.measures is None:
+        if self.measures is None or self.is_measuring:
             return "Looking at the labels and their frames …"
         return ""
 
@@ -360,7 +382,7 @@ class TrainingSetup(QObject):
         )
 
     def _wrong_pipeline(self) -> str:
-        if self.measures is None or self._labels is None or self.config is None or self.is_foreign:
+        if self.measures is None or self._labels is None or self.config is None:
             return ""
         if self.config.pipeline == "single" and self.measures.animals_per_frame > 1:
             return (
@@ -410,6 +432,8 @@ class TrainingSetup(QObject):
             If something is in the way.
         """
         self._pause.stop()
+        if self._is_stale:
+            self._remeasure()
         if not self._collect() or self.problem:
             raise ConfigError(self.problem)
         assert self._labels is not None

@@ -63,6 +63,7 @@ class MonitorDock(QWidget):
         self.runs.started.connect(self.watch)
         self.runs.changed.connect(self._on_changed)
         self.runs.ended.connect(self._on_changed)
+        self.session.document_changed.connect(self._on_document)
         self.tensorboard.opened.connect(self._on_tensorboard)
         self.tensorboard.failed.connect(self._on_no_tensorboard)
         self._clock = QTimer(self)
@@ -179,7 +180,13 @@ class MonitorDock(QWidget):
         if hasattr(self, "log"):
             self.log.clear()
         self.examples.watch(run)
+        self._on_document()
         self.refresh()
+
+    def _on_document(self) -> None:
+        """Lead to frames only where they are those of the training."""
+        document = self.session.document
+        self.examples.set_reachable(self.run is not None and self.run.belongs_to(document))
 
     def _on_changed(self) -> None:
         """Draw soon: what comes in a burst is drawn once, and what is hidden is not drawn."""
@@ -215,7 +222,7 @@ class MonitorDock(QWidget):
         self.message.setStyleSheet(f"color: {ERROR_COLOR}" if state == "failed" else "")
         for button, shown in (
             (self.stop, run.is_running), (self.cancel, run.is_running),
-            (self.predict, state == "done" and bool(run.result.metrics)),
+            (self.predict, run.is_usable),
             (self.folder, state == "done"), (self.details, state == "failed"),
             (self.board, state in ("running", "stopping", "done")),
         ):  # fmt: skip

@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 __all__ = ["TrainDock"]
 
 _CHOOSE = "choose"
+_UNSEEN = (
+    "The networks of a SLEAP model are read when training begins: what they see and what they are "
+    "trained on is not shown here."
+)
 
 
 class TrainDock(QWidget):
@@ -80,6 +84,9 @@ class TrainDock(QWidget):
         self.history.open()
         self.column.addWidget(self.why)
         self.column.addWidget(self._build_overlay())
+        self.unseen = QLabel(_UNSEEN)
+        self.unseen.setWordWrap(True)
+        self.column.addWidget(self.unseen)
         self.column.addLayout(self.form_place)
         self.column.addWidget(self.examples)
         self.column.addWidget(self.history)
@@ -142,8 +149,8 @@ class TrainDock(QWidget):
 
     def _connect(self) -> None:
         self.setup.changed.connect(self.refresh)
-        self.rounds.read.connect(self._offer_rounds)
-        self.rounds.read.connect(self.refresh)
+        self.rounds.changed.connect(self._offer_rounds)
+        self.rounds.changed.connect(self.refresh)
         self.rounds.chosen.connect(self._continue_from)
         self.overlay.removed.connect(lambda: self.show_geometry.setChecked(False))
         self.show_geometry.toggled.connect(self.overlay.set_shown)
@@ -162,12 +169,14 @@ class TrainDock(QWidget):
         """Follow the labels while the dock is seen."""
         self.session.watch_window(self)
         self.setup.set_active(True)
+        self.rounds.set_active(True)
         self.footer.device.find()
         self.overlay.set_shown(self.show_geometry.isChecked())
 
     def hideEvent(self, event: object) -> None:
         """Take the squares off the image; a training goes on."""
         self.setup.set_active(False)
+        self.rounds.set_active(False)
         self.overlay.close()
 
     def refresh(self) -> None:
@@ -200,9 +209,10 @@ class TrainDock(QWidget):
 
     def _show_form(self) -> None:
         config, chosen = self.setup.config, self.setup.chosen
-        self.show_geometry.setVisible(config is not None)
-        self.legend.setVisible(config is not None)
-        self.examples.setVisible(config is not None)
+        is_foreign = self.setup.is_foreign
+        for widget in (self.show_geometry, self.legend, self.examples):
+            widget.setVisible(config is not None and not is_foreign)
+        self.unseen.setVisible(config is not None and is_foreign)
         if config is None or chosen is None:
             if self.form is not None:
                 self.form.hide()
@@ -227,9 +237,10 @@ class TrainDock(QWidget):
             self.form.setValue(config, chosen)
         self.form.show()
         if config != self._shown or self.setup.learned is not None:
-            self.overlay.set_config(config)
+            trained = None if is_foreign else config
+            self.overlay.set_config(trained)
             self._show_legend()
-            self.augment.set_wanted(self.setup.learned, config)
+            self.augment.set_wanted(self.setup.learned, trained)
         self._shown = config
 
     def _node_choices(self) -> dict[str, tuple[str, ...]]:

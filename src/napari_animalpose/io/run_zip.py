@@ -125,8 +125,8 @@ def _find_root(names: list[str]) -> PurePosixPath | None:
 def open_run(path: FilePath) -> RunFolder:
     """Open a run folder, or a zip of one.
 
-    Of a zip, only what predicting and training on need is unpacked, into a temporary
-    folder that goes with the object.
+    Of a zip, only what predicting, comparing and training on need is unpacked, into a
+    temporary folder that goes with the object.
 
     Raises
     ------
@@ -148,9 +148,9 @@ def open_run(path: FilePath) -> RunFolder:
 
 
 def _is_needed(name: PurePosixPath) -> bool:
-    """Whether a file of a run folder is small or holds weights."""
+    """Whether a file of a run folder is small or holds weights; images are neither."""
     if len(name.parts) == 1:
-        return name.suffix in (".json", ".csv")
+        return name.suffix in (".json", ".csv", ".slp") and not name.name.endswith(_IMAGES)
     return len(name.parts) == 2 and name.name in _WEIGHTS
 
 

@@ -8,6 +8,7 @@ there twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,6 +75,7 @@ def merge_predictions(
     mode: str = "replace",
     *,
     same_animal: float = SAME_ANIMAL,
+    names_identify: bool = True,
 ) -> FrameEdit:
     """Return the edit that brings new predictions into a table.
 
@@ -83,7 +85,7 @@ def merge_predictions(
         The table as it is now; it is not changed.
     predicted : Poses
         New predictions, with the nodes of `poses` in any order and videos numbered alike.
-        Tracks are matched by name. Labels in it are left out.
+        Labels in it are left out.
     looked_at : array_like of int, shape (F, 2)
         (video, frame) of all frames that the network has seen, those in which it found
         nothing included.
@@ -93,6 +95,10 @@ def merge_predictions(
     same_animal : float
         A new prediction is left out where `find_labelled_twice` takes it for an animal
         that is labelled in its frame; 0 leaves none out.
+    names_identify : bool
+        Whether tracks of the same name are the same animal, as where the model itself tells
+        which animal is which. A tracker only counts (``track_0``, ``track_1``), anew each
+        time: with False, a new track whose name a row that stays has gets another one.
 
     Returns
     -------
@@ -123,6 +129,9 @@ def merge_predictions(
         "looked at": is_prediction & np.isin(keys, seen),
         "nowhere": np.zeros(len(poses), bool),
     }[clears]
+    if not names_identify:
+        stays = np.unique(poses.track[~cleared & (poses.track >= 0)])
+        new = _rename_apart(new, {poses.track_names[track] for track in stays.tolist()})
     frames = unpack(np.union1d(keys[cleared], _keys(new)))
     before = poses.take_frames(frames)
     kept = before if clears == "nowhere" else _select(before, before.is_label)
@@ -218,6 +227,17 @@ def _mean_distances(
 def _measure(xy: NDArray[np.float32]) -> NDArray[np.float64]:
     """Diagonals in px of the boxes around the points of instances (N, K, 2)."""
     return np.asarray(np.hypot(*compute_sides(xy).T))
+
+
+def _rename_apart(new: Poses, taken: set[str]) -> Poses:
+    """Give the tracks whose names are taken other ones, counted on."""
+    known, used = taken | set(new.track_names), set(np.unique(new.track).tolist())
+    free = (name for number in count() if (name := f"track_{number}") not in known)
+    names = [
+        next(free) if name in taken and track in used else name
+        for track, name in enumerate(new.track_names)
+    ]
+    return new.replace(track_names=names)
 
 
 def _append(nobody: Poses, kept: Poses, new: Poses) -> Poses:
