@@ -230,6 +230,11 @@ class EditsAgainstModel(RuleBasedStateMachine):
         self.begin()
         self.model.nodes.remove(name)
         self.model.edges = [edge for edge in self.model.edges if name not in edge]
+        for key, rows in self.model.rows.items():
+            had = [[node for node, point in row["points"].items() if point[2]] for row in rows]
+            self.model.rows[key] = [
+                row for row, nodes in zip(rows, had, strict=True) if nodes != [name]
+            ]
         for row in (row for rows in self.model.rows.values() for row in rows):
             del row["points"][name]
         self.history.do(schema_edits.remove_node(self.poses, name))

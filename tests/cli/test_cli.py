@@ -242,6 +242,31 @@ def test_models_and_sources_that_cannot_predict(tiny_labels, tiny_run, tmp_path,
     assert tree(tmp_path) == []
 
 
+def test_several_label_files_are_predicted_as_one_with_their_poses(tmp_path, capfd, monkeypatch):
+    given = {"a": (("head", "tail"), 2), "b": (("tail", "paw"), 3)}
+    for name, (nodes, n_frames) in given.items():
+        video = LazyVideo(f"{name}.mp4", shape=(9, 8, 8, 1), fps=1.0)
+        xy = np.arange(n_frames * 4).reshape(n_frames, 2, 2)
+        poses = Poses.from_arrays(Skeleton(nodes), frame=np.arange(n_frames), xy=xy)
+        write_labels(Project((video,), poses), tmp_path / f"{name}.slp")
+    asked = []
+    monkeypatch.setattr(
+        "napari_animalpose.pipeline.predict",
+        lambda project, *_, **__: asked.append(project) or project,
+    )
+    sources = [tmp_path / "a.slp", tmp_path / "b.slp"]
+    code, _, err = run(capfd, "predict", *sources, "-m", "run", "-o", tmp_path / "out.slp")
+    assert code == 0, err
+    [project] = asked
+    assert [video.name for video in project.videos] == ["a.mp4", "b.mp4"]
+    assert project.skeleton.nodes == ("head", "tail", "paw")
+    assert project.poses.video.tolist() == [0, 0, 1, 1, 1]
+    assert project.poses.frame.tolist() == [0, 1, 0, 1, 2]
+    nan = np.nan
+    np.testing.assert_array_equal(project.poses.xy[1], [[4, 5], [6, 7], [nan, nan]])
+    np.testing.assert_array_equal(project.poses.xy[4], [[nan, nan], [8, 9], [10, 11]])
+
+
 def test_skeletons_that_do_not_fit(tiny_labels, tiny_run, tmp_path, capfd):
     good = read_labels(tiny_labels)
     other = Poses.from_arrays(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from edit_machine import AB, assert_same_bits
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import pose_tables
@@ -10,7 +12,7 @@ from strategies import pose_tables
 from napari_animalpose.data.edit_kinds import edit_from_dict
 from napari_animalpose.data.history import History
 from napari_animalpose.data.poses import Poses, Visibility
-from napari_animalpose.data.schema_edits import replace_skeleton
+from napari_animalpose.data.schema_edits import remove_node, replace_skeleton
 from napari_animalpose.data.skeleton import Skeleton
 
 
@@ -45,8 +47,56 @@ def test_undo_and_a_journal_bring_everything_back(poses, fresh, data):
     edit = edit_from_dict(replace_skeleton(poses, Skeleton(names)).to_dict())
     history = History(poses)
     history.do(edit)
+    old = [before.skeleton.index(name) for name in kept]
+    stays = (before.visibility[:, old] > 0).any(axis=1) | (before.visibility == 0).all(axis=1)
     for name in kept:
-        old, new = before.skeleton.index(name), names.index(name)
-        np.testing.assert_array_equal(poses.xy[:, new], before.xy[:, old])
+        xy = before.xy[:, before.skeleton.index(name)]
+        np.testing.assert_array_equal(poses.xy[:, names.index(name)], xy[stays])
+    np.testing.assert_array_equal(poses.frame, before.frame[stays])
     history.undo()
-    assert poses == before
+    assert_same_bits(poses, before)
+    history.redo()
+    assert len(poses) == stays.sum()
+
+
+def example() -> Poses:
+    """Two frames: `a` alone, then `a` and `b`, `b` alone, and no point at all."""
+    nan = np.nan
+    return Poses.from_arrays(
+        AB,
+        frame=[1, 2, 2, 2],
+        xy=[[[1, 2], [nan, nan]], [[3, 4], [5, 6]], [[nan, nan], [7, 8]], [[nan, nan]] * 2],
+        track=[0, 0, 1, -1],
+        point_score=0.5,
+        score=[0.1, 0.2, 0.3, 0.4],
+        track_names=("x", "y"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "label", "left"),
+    [
+        (lambda p: remove_node(p, "a"), "Remove node a", [(2, 0), (2, 1), (2, -1)]),
+        (lambda p: remove_node(p, "b"), "Remove node b", [(1, 0), (2, 0), (2, -1)]),
+        (
+            lambda p: replace_skeleton(p, Skeleton(("c", "a")), "Take"),
+            "Take",
+            [(1, 0), (2, 0), (2, -1)],
+        ),
+        (lambda p: replace_skeleton(p, Skeleton(("c",))), "Replace skeleton", [(2, -1)]),
+    ],
+)
+def test_an_instance_that_loses_its_last_point_goes_with_it(build, label, left):
+    history = History(example())
+    history.do(build(history.poses))
+    rows = zip(history.poses.frame.tolist(), history.poses.track.tolist(), strict=True)
+    assert list(rows) == left
+    assert history.labels == (label,)
+    assert history.undo() == label
+    assert_same_bits(history.poses, example())
+
+
+def test_without_such_an_instance_it_is_one_change_of_nodes():
+    poses = example().select([1])
+    assert remove_node(poses, "a").kind == "nodes"
+    assert replace_skeleton(poses, Skeleton(("b",))).kind == "nodes"

@@ -18,7 +18,7 @@ from napari_animalpose.data import edits, schema_edits
 from napari_animalpose.data.edit_kinds import FrameEdit, TableEdit
 from napari_animalpose.data.edit_sequence import EditSequence, chain_edits
 from napari_animalpose.data.mark_edits import Marks
-from napari_animalpose.data.poses import Origin, Poses
+from napari_animalpose.data.poses import Origin, Poses, Visibility
 from napari_animalpose.errors import FileFormatError, OutputError
 from napari_animalpose.io import journal as module
 from napari_animalpose.io import journal_lock
@@ -26,6 +26,7 @@ from napari_animalpose.io.journal import (
     Journal,
     find_recoverable,
     fingerprint,
+    has_changed,
     is_same_file,
     journal_folder,
 )
@@ -249,6 +250,20 @@ def test_undo_of_what_was_recovered_brings_back_what_the_project_had(tmp_path):
     assert replayed.poses == make_poses()
 
 
+def test_instances_that_go_with_their_last_node_are_replayed(tmp_path):
+    holder = Holder(tmp_path)
+    holder.do(edits.set_visibility(holder.poses, [(0, 1, 0, 1)], Visibility.MISSING))
+    before = holder.poses.copy()
+    edit = schema_edits.remove_node(holder.poses, "a")
+    holder.do(edit)
+    holder.undo(edit)
+    assert holder.poses == before
+    holder.do(edit)
+    assert holder.poses.frame.tolist() == [0, 0, 1, 2, 2]
+    holder.journal.release()
+    assert replay(tmp_path) == holder.poses
+
+
 # ------------------------------------------------------------------------------- trouble
 def test_after_a_full_disk_the_next_edit_brings_what_is_missing(tmp_path, monkeypatch):
     holder = Holder(tmp_path)
@@ -337,3 +352,53 @@ def test_a_file_is_known_by_its_content_and_not_by_its_time(tmp_path):
     assert is_same_file(None, None)
     assert not is_same_file(first, None)
     assert is_same_file(fingerprint(tmp_path), fingerprint(tmp_path))
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Return a file of which a byte between all samples was changed, and how it was before."""
+    path = tmp_path / "a.slp"
+    path.write_bytes(bytes(2**20))
+    os.utime(path, (1, 1))
+    known = fingerprint(path)
+    path.write_bytes(bytes(10_000) + b"\x01" + bytes(2**20 - 10_001))
+    assert fingerprint(path, whole=False)["digest"] == known["digest"]
+    return path, known
+
+
+def test_a_change_of_any_byte_is_noticed_and_a_mere_touch_is_none(changed):
+    path, known = changed
+    assert has_changed(path, known)
+    assert not is_same_file(fingerprint(path), known)
+    path.write_bytes(bytes(2**20))
+    assert path.stat().st_mtime_ns != known["mtime_ns"]
+    assert not has_changed(path, known)
+    path.unlink()
+    assert has_changed(path, known)
+    assert not has_changed(None, None)
+
+
+def test_a_file_too_large_to_be_hashed_is_known_by_its_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_HASHED_BYTES", 999)
+    path = tmp_path / "a.slp"
+    path.write_bytes(bytes(1000))
+    known = fingerprint(path)
+    assert not has_changed(path, known)
+    os.utime(path, (1, 1))
+    assert has_changed(path, known)
+
+
+def test_an_older_journal_knows_the_samples_alone(changed):
+    path, known = changed
+    del known["content"]
+    assert not has_changed(path, known)
+    path.write_bytes(bytes(2**20 - 1) + b"\x01")
+    assert has_changed(path, known)
+
+
+def test_a_file_that_was_not_touched_is_not_read_as_a_whole(tmp_path, monkeypatch):
+    path = tmp_path / "a.slp"
+    path.write_bytes(bytes(100))
+    known = fingerprint(path)
+    monkeypatch.setattr(module, "_hash_all", lambda _: pytest.fail("The whole file was read."))
+    assert not has_changed(path, known)

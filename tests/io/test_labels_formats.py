@@ -154,6 +154,23 @@ def test_every_format_is_named_and_importable() -> None:
         assert known.suffix.startswith(".")
 
 
+WRITABLE = [name for name in FORMATS if FORMATS.get(name).writer is not None]
+
+
+@pytest.mark.parametrize("name", WRITABLE)
+def test_a_project_without_poses(tmp_path: Path, name: str) -> None:
+    path = tmp_path / f"empty{FORMATS.get(name).suffix}"
+    empty = Poses.empty(SKELETON)
+    for videos in ((), (lazy(),)):
+        assert write_labels(Project(videos, empty), path, format=name) == (path,)
+    if name == "labelstudio":  # frames without animals are no tasks
+        assert json.loads(path.read_text()) == []
+        return
+    again = read_labels(path)
+    assert len(again.poses) == 0
+    assert again.skeleton.nodes == SKELETON.nodes
+
+
 # ---------------------------------------------------------------------------------- slots
 @given(data=st.data())
 def test_slots_hold_every_instance_once(data: st.DataObject) -> None:
@@ -506,6 +523,29 @@ def test_nwb(tmp_path: Path, tracked: Project) -> None:
         new = again.poses.select(again.poses.track == again.tracks.index(name))
         np.testing.assert_array_equal(new.frame, old.frame)
         np.testing.assert_array_equal(new.xy, old.xy)
+
+
+def test_nwb_keeps_videos_without_poses(tmp_path: Path, tracked: Project) -> None:
+    videos = (lazy("day1/a.mp4"), lazy("day2/b, 5 frames a second.mp4"), lazy("c.mp4"))
+    poses = tracked.poses.replace(video=1)
+    write_labels(Project(videos, poses), tmp_path / "poses.nwb")
+    again = read_labels(tmp_path / "poses.nwb")
+    assert [video.source for video in again.videos] == [video.source for video in videos]
+    np.testing.assert_array_equal(again.poses.video, 1)
+    np.testing.assert_array_equal(again.poses.frame, poses.frame)
+
+
+def test_paths_in_exports_are_found_from_any_folder(
+    tmp_path: Path, tracked: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "data" / "mouse.mp4").touch()
+    project = tracked.with_videos([lazy("data/mouse.mp4")])
+    for name in ("out/a.analysis.h5", "out/a.nwb"):
+        write_labels(project, name)
+        assert Path(read_labels(name).videos[0].source) == tmp_path / "data" / "mouse.mp4"
 
 
 # ---------------------------------------------------------------------------- SLEAP objects

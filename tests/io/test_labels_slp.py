@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import pytest
 import sleap_io
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sleap_description import describe, load_sleap
@@ -25,7 +26,7 @@ from strategies import pose_tables
 from napari_animalpose.data.poses import Origin, Poses, Visibility
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
-from napari_animalpose.errors import FileFormatError, OutputError, VideoError
+from napari_animalpose.errors import DataError, FileFormatError, OutputError, VideoError
 from napari_animalpose.io.labels import read_labels, write_labels
 from napari_animalpose.io.sleapio import from_sleap
 from napari_animalpose.io.video import LazyVideo
@@ -422,6 +423,120 @@ def test_paths_of_videos(everything: Path, tmp_path: Path) -> None:
     assert names(folder / "away.slp") == [moved, "C:\\data\\cam_b.avi"]
 
 
+def test_new_videos_are_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("data/fly.mp4", "data/0.png", "data/1.png", "out/data/fly.mp4"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    images = LazyVideo(["data/0.png", "out/../data/1.png"], shape=(2, 8, 8, 1), fps=1.0)
+    videos = (lazy("data/fly.mp4"), images, lazy("gone/fly.mp4"))
+    write_labels(Project(videos, Poses.empty(Skeleton(("a",)))), "out/p.slp")
+    with h5py.File("out/p.slp") as file:
+        rows = [json.loads(row)["backend"] for row in file["videos_json"]]
+    here = tmp_path.as_posix()
+    files = [f"{here}/data/fly.mp4", f"{here}/data/0.png", "gone/fly.mp4"]
+    assert [row["filename"] for row in rows] == files
+    assert rows[1]["filenames"] == [f"{here}/data/0.png", f"{here}/data/1.png"]
+    for folder, name in ((tmp_path, "out/p.slp"), (tmp_path / "out", "p.slp")):
+        monkeypatch.chdir(folder)
+        found = read_labels(name).videos
+        assert Path(found[0].source) == tmp_path / "data" / "fly.mp4"
+        assert [video.exists for video in found] == [True, True, False]
+
+
+def test_a_movie_in_place_of_embedded_images(tmp_path: Path) -> None:
+    write_package(tmp_path / "labels.pkg.slp")
+    movie = np.arange(10, dtype=np.uint8)[:, None, None] + np.zeros((10, 48, 64), np.uint8)
+    tifffile.imwrite(tmp_path / "b.tif", movie, photometric="minisblack")
+    project = read_labels(tmp_path / "labels.pkg.slp")
+    moved = project.relink({1: str(tmp_path / "b.tif")})
+    write_labels(moved, tmp_path / "moved.slp")
+    with h5py.File(tmp_path / "moved.slp") as file:
+        row = json.loads(file["videos_json"][1])
+    backend = row["backend"]
+    assert (backend["type"], backend["dataset"]) == ("TiffVideo", "")
+    assert row["filename"] == backend["filename"] == (tmp_path / "b.tif").as_posix()
+    assert "has_embedded_images" not in backend
+    again = read_labels(tmp_path / "moved.slp")
+    assert again.poses == project.poses
+    np.testing.assert_array_equal(again.videos[1][9][..., 0], movie[9])
+    np.testing.assert_array_equal(again.videos[0][5], project.videos[0][5])
+    for video in (*moved.videos, *again.videos):
+        video.close()
+
+
+DAYS = ("/a/day1/v.mp4", "/a/day2/v.mp4")
+
+
+@pytest.mark.parametrize(
+    ("names", "files", "expected"),
+    [
+        (DAYS, ["v.mp4"], [None, None]),
+        (DAYS, ["day1/v.mp4", "day2/v.mp4"], ["day1/v.mp4", "day2/v.mp4"]),
+        (DAYS, ["day2/v.mp4"], [None, "day2/v.mp4"]),
+        (("/x/labels/v.mp4", "/x/other/v.mp4"), ["v.mp4"], ["v.mp4", None]),
+        (("C:\\x\\v.mp4", "v.mp4"), ["v.mp4"], [None, "v.mp4"]),
+        (("C:\\x\\v.mp4", "C:/x/v.mp4"), ["v.mp4"], ["v.mp4", "v.mp4"]),
+        (("v.mp4", "./v.mp4", "/b/v.mp4"), ["v.mp4"], ["v.mp4", "v.mp4", None]),
+        ((("/a/1/0.png", "/a/1/1.png"), ("/a/2/0.png",)), ["0.png", "1.png"], [None, None]),
+        ((("/a/1/0.png", "/a/1/1.png"),), ["0.png", "1.png"], [("0.png", "1.png")]),
+    ],
+)
+def test_one_file_is_not_two_videos(
+    tmp_path: Path,
+    names: tuple[str | tuple[str, ...], ...],
+    files: list[str],
+    expected: list[str | tuple[str, ...] | None],
+) -> None:
+    folder = tmp_path / "labels"
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).touch()
+    videos = [LazyVideo(name, shape=(9, 8, 8, 1), fps=1.0) for name in names]
+    project = Project(tuple(videos), Poses.empty(Skeleton(("a",))))
+    write_labels(project, tmp_path / "labels.slp")
+    (tmp_path / "labels.slp").rename(folder / "labels.slp")
+
+    def where(found: Project) -> list[str | tuple[str, ...] | None]:
+        return [place_in(folder, video) for video in found.videos]
+
+    opened = read_labels(folder / "labels.slp")
+    assert where(opened) == expected
+    for name, video in zip(names, opened.videos, strict=True):
+        assert isinstance(video, LazyVideo)
+        assert video.exists or video.filename == name
+    # To look for missing ones in a folder is as careful.
+    if any(expected):
+        assert where(project.relink(folder)) == expected
+    else:
+        with pytest.raises(DataError, match="received none of them"):
+            project.relink(folder)
+
+
+def place_in(folder: Path, video: Any) -> str | tuple[str, ...] | None:
+    """Return the file or files of a video relative to a folder, None if it is missing."""
+    if not video.exists:
+        return None
+    if isinstance(video.filename, str):
+        return Path(video.filename).relative_to(folder).as_posix()
+    return tuple(Path(name).relative_to(folder).as_posix() for name in video.filename)
+
+
+def test_a_missing_video_is_not_the_one_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "day1").mkdir()
+    (tmp_path / "day1" / "v.mp4").touch()
+    (tmp_path / "w.mp4").touch()
+    names = (str(tmp_path / "day1" / "v.mp4"), "/gone/day2/v.mp4", "/gone/w.mp4")
+    project = Project(tuple(map(lazy, names)), Poses.empty(Skeleton(("a",))))
+    with pytest.raises(DataError, match="received none of them"):
+        project.relink(tmp_path / "day1")
+    moved = project.relink(tmp_path)
+    sources = [names[0], names[1], str(tmp_path / "w.mp4")]
+    assert [video.source for video in moved.videos] == sources
+
+
 def test_relinked_and_added_videos(everything: Path, tmp_path: Path) -> None:
     project = read_labels(everything)
     videos = [lazy("new/a.mp4"), project.videos[1], lazy("third.avi")]
@@ -469,6 +584,42 @@ def test_several_skeletons(tmp_path: Path) -> None:
         read_labels(path)
 
 
+@pytest.fixture
+def second_of_two(tmp_path: Path) -> Path:
+    """Return a file of two skeletons, a-b and c-d, whose only instance has the second."""
+    skeletons = [sleap_io.Skeleton(["a", "b"]), sleap_io.Skeleton(["c", "d"])]
+    instance = sleap_io.Instance.from_numpy(np.array([[1, 2], [3, 4.0]]), skeletons[1])
+    frame = sleap_io.LabeledFrame(sleap_io.Video("a.mp4", open_backend=False), 5, [instance])
+    labels = sleap_io.Labels([frame], skeletons=skeletons)
+    sleap_io.save_slp(labels, str(tmp_path / "two.slp"), embed=False, verbose=False)
+    return tmp_path / "two.slp"
+
+
+def test_the_second_skeleton_becomes_the_only_one(second_of_two: Path, tmp_path: Path) -> None:
+    project, path = read_labels(second_of_two), tmp_path / "one.slp"
+    assert project.skeleton.nodes == ("c", "d")
+    save_and_describe(project, path)
+    assert len(sleap_io.load_slp(str(path)).skeletons) == 2
+    assert read_labels(path).poses == project.poses
+    renamed = project.poses.replace(skeleton=Skeleton(("c", "e")))
+    write_labels(project.with_poses(renamed), path)
+    assert read_labels(path).poses == renamed
+    labels = sleap_io.load_slp(str(path))
+    assert labels.labeled_frames[0].instances[0].skeleton.node_names == ["c", "e"]
+    nothing = Poses.empty(project.skeleton)
+    write_labels(project.with_poses(nothing), path)
+    assert read_labels(path).poses == nothing
+
+
+def test_a_skeleton_that_is_not_there(second_of_two: Path) -> None:
+    with h5py.File(second_of_two, "a") as file:
+        table = file["instances"][()]
+        table["skeleton"] = 2
+        file["instances"][...] = table
+    with pytest.raises(FileFormatError, match="damaged or of another format"):
+        read_labels(second_of_two)
+
+
 def test_a_newer_format(everything: Path) -> None:
     with h5py.File(everything, "a") as file:
         file["metadata"].attrs["format_id"] = 3.0
@@ -488,6 +639,15 @@ def test_empty_project(tmp_path: Path) -> None:
     again = read_labels(path)
     assert len(again.poses) == 0
     assert again.skeleton.nodes == ("a", "b")
+
+
+def test_a_video_without_a_skeleton(tmp_path: Path) -> None:
+    project = Project((lazy("a.mp4"),), Poses.empty(Skeleton(())), suggestions=[(0, 5)])
+    write_labels(project, tmp_path / "video.slp")
+    assert len(sleap_io.load_slp(str(tmp_path / "video.slp")).videos) == 1
+    again = read_labels(tmp_path / "video.slp")
+    assert again.poses == project.poses
+    np.testing.assert_array_equal(again.suggestions, [[0, 5]])
 
 
 WRITER = """

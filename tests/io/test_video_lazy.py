@@ -83,6 +83,25 @@ def test_image_lists_relink_by_folder_or_one_by_one(tmp_path: Path) -> None:
         video.relink([tmp_path / "0.png"])
 
 
+def test_a_movie_in_place_of_embedded_images_has_no_data_set() -> None:
+    video = LazyVideo("a.pkg.slp", dataset="video0/video", layout="NHWC", fps=25.0)
+    for other in ("b.pkg.slp", "B.H5", "b.hdf5"):
+        moved = video.relink(other)
+        assert (moved.source, moved.layout) == (f"{other}::video0/video", "NHWC")
+    movie = video.relink("fly.mp4")
+    assert (movie.source, movie.dataset, movie.layout) == ("fly.mp4", None, None)
+    assert (movie.fps, movie.name) == (25.0, "fly.mp4")
+    assert video.relink(["0.png"]).dataset is None
+
+
+def test_what_is_found_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "fly.mp4").touch()
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", "", Path()):
+        assert find_video("day1/fly.mp4", [folder]) == tmp_path / "fly.mp4"
+        assert find_video("fly.mp4", [folder]) == tmp_path / "fly.mp4"
+
+
 def test_longest_tail_wins_over_folder_order(tmp_path: Path) -> None:
     for name in ("one/fly.mp4", "two/day1/fly.mp4", "two/fly.mp4"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

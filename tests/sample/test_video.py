@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +132,26 @@ def test_saving_where_a_file_is_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file", encoding="utf-8")
     with pytest.raises(OutputError, match="Expected a folder to write the sample to"):
         make_sample(n_frames=1, size=(64, 64)).save(tmp_path / "taken")
+
+
+def test_a_disk_that_fills_up_leaves_the_old_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_sample(n_frames=2, size=(64, 64), seed=1).save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(path: Path, **arrays: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(np, "savez_compressed", fail)
+    sample = make_sample(n_frames=2, size=(64, 64), seed=2)
+    with pytest.raises(OutputError, match="full disk"):
+        sample.save(tmp_path)
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after.keys() == before.keys()
+    assert after["truth.npz"] == before["truth.npz"]
+    assert after["video.mp4"] == before["video.mp4"]
 
 
 @pytest.mark.parametrize("species", SPECIES.names())

@@ -62,15 +62,10 @@ class Command:
 
 # ------------------------------------------------------------------- shared arguments
 def _open_all(paths: Sequence[str], options: argparse.Namespace) -> Project:
-    """Open several projects as one whose videos come one after the other, without poses."""
-    from napari_animalpose.data.poses import Poses
-    from napari_animalpose.data.project import Project
+    """Open several projects as one: their videos one after the other, equal ones once."""
+    from napari_animalpose.data.project import merge_projects
 
-    projects = [open_project(path, options) for path in paths]
-    if len(projects) == 1:
-        return projects[0]
-    videos = [video for project in projects for video in project.videos]
-    return Project(videos=tuple(videos), poses=Poses.empty(projects[0].skeleton))
+    return merge_projects([open_project(path, options) for path in paths], nodes="union")
 
 
 # ---------------------------------------------------------------------------- config

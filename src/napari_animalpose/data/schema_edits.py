@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from napari_animalpose.data.edit_kinds import NodesEdit, NodeValues, TracksEdit
+from napari_animalpose.data.edit_kinds import Edit, FrameEdit, NodesEdit, NodeValues, TracksEdit
+from napari_animalpose.data.edit_sequence import EditSequence
 from napari_animalpose.data.edits import find_track
-from napari_animalpose.data.poses import Poses
+from napari_animalpose.data.poses import Poses, Visibility
 from napari_animalpose.data.skeleton import Skeleton
+from napari_animalpose.data.store import pack, unpack
 from napari_animalpose.errors import DataError
 
 __all__ = [
@@ -40,8 +42,10 @@ def add_node(poses: Poses, name: str, position: int | None = None) -> NodesEdit:
     return NodesEdit(f"Add node {name}", *_rearrange(poses.skeleton, names, sources))
 
 
-def remove_node(poses: Poses, name: str) -> NodesEdit:
+def remove_node(poses: Poses, name: str) -> Edit:
     """Remove a node with its points, edges and symmetry; undo brings all of it back.
+
+    Instances that have no other point go too.
 
     Raises
     ------
@@ -51,11 +55,7 @@ def remove_node(poses: Poses, name: str) -> NodesEdit:
     gone = poses.skeleton.index(name)
     sources = [node for node in range(poses.n_nodes) if node != gone]
     names = [poses.skeleton.nodes[source] for source in sources]
-    removed: NodeValues = {
-        column: poses.column(column)[:, [gone]] for column in ("xy", "visibility", "point_score")
-    }
-    changed = _rearrange(poses.skeleton, names, sources)
-    return NodesEdit(f"Remove node {name}", *changed, removed=removed)
+    return _take_nodes(poses, f"Remove node {name}", *_rearrange(poses.skeleton, names, sources))
 
 
 def rename_node(poses: Poses, old: str, new: str) -> NodesEdit:
@@ -114,20 +114,14 @@ def set_symmetries(poses: Poses, symmetries: Iterable[tuple[str, str]]) -> Nodes
     return _set_graph("Set symmetries", old, old.edges, named.symmetries)
 
 
-def replace_skeleton(
-    poses: Poses, skeleton: Skeleton, label: str = "Replace skeleton"
-) -> NodesEdit:
+def replace_skeleton(poses: Poses, skeleton: Skeleton, label: str = "Replace skeleton") -> Edit:
     """Take another skeleton: points of nodes with equal names stay, others go or are missing.
 
-    Undo brings all points back.
+    Instances that lose their last point go too. Undo brings all of it back.
     """
     old = poses.skeleton
     sources = tuple(old.nodes.index(n) if n in old.nodes else -1 for n in skeleton.nodes)
-    gone = [node for node in range(len(old)) if node not in sources]
-    removed: NodeValues = {
-        column: poses.column(column)[:, gone] for column in ("xy", "visibility", "point_score")
-    }
-    return NodesEdit(label, old, skeleton, sources, removed=removed if gone else None)
+    return _take_nodes(poses, label, old, skeleton, sources)
 
 
 # -------------------------------------------------------------------------------- tracks
@@ -163,6 +157,29 @@ def remove_track(poses: Poses, name: str) -> TracksEdit:
 
 
 # ----------------------------------------------------------------------------- internals
+def _take_nodes(
+    poses: Poses, label: str, old: Skeleton, new: Skeleton, sources: tuple[int, ...]
+) -> Edit:
+    """Return the edit that keeps the nodes `sources`, without instances that it would empty."""
+    gone = [node for node in range(len(old)) if node not in sources]
+    if not gone:
+        return NodesEdit(label, old, new, sources)
+    placed = poses.visibility != Visibility.MISSING
+    stays = np.delete(placed, gone, axis=1).any(axis=1) | ~placed.any(axis=1)
+    removed: NodeValues = {
+        column: poses.column(column)[:, gone][stays]
+        for column in ("xy", "visibility", "point_score")
+    }
+    nodes = NodesEdit(label, old, new, sources, removed=removed)
+    if stays.all():
+        return nodes
+    keys = pack(poses.video, poses.frame)
+    emptied = np.unique(keys[~stays])
+    rows = np.isin(keys, emptied)
+    before, after = poses.select(rows), poses.select(rows & stays)
+    return EditSequence(label, (FrameEdit(label, unpack(emptied), before, after), nodes))
+
+
 def _rearrange(
     old: Skeleton, names: Sequence[str], sources: Iterable[int]
 ) -> tuple[Skeleton, Skeleton, tuple[int, ...]]:

@@ -25,7 +25,7 @@ from napari_animalpose.errors import FileFormatError
 from napari_animalpose.io.atomic import atomic_path
 from napari_animalpose.io.numbers import parse_numbers
 from napari_animalpose.io.slots import assign_slots
-from napari_animalpose.io.slp_videos import find_file
+from napari_animalpose.io.slp_videos import absolute_source, find_file
 from napari_animalpose.io.video import LazyVideo
 
 __all__ = ["read_analysis", "read_csv", "write_analysis", "write_csv"]
@@ -127,7 +127,7 @@ def _write_names(file: h5py.File, skeleton: Skeleton, tracks: Sequence[str]) -> 
 
 def _write_origin(file: h5py.File, project: Project, video: int) -> None:
     file["labels_path"] = project.path or ""
-    file["video_path"] = project.videos[video].source if project.videos else ""
+    file["video_path"] = absolute_source(project.videos[video]) if project.videos else ""
     file["video_ind"] = video
     file["provenance"] = json.dumps(dict(project.provenance), default=str)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def write_dlc(project: Project, path: Path, video: int = 0) -> None:
     points = _points_of(poses, with_likelihood=not labels_only)
     values = np.full((len(frames), len(names), *points.shape[1:]), np.nan)
     values[np.searchsorted(frames, poses.frame[rows]), slots] = points[rows]
-    if labels_only:
+    if labels_only and len(frames):
         index = _name_images(project.videos[video], frames)
     else:
         index = [str(frame) for frame in frames]
@@ -62,7 +63,8 @@ def write_dlc(project: Project, path: Path, video: int = 0) -> None:
     scorer = str(project.provenance.get("scorer") or _DEFAULT_SCORER)
     single = len(names) <= 1 and not np.any(poses.track >= 0)
     header = _make_header(scorer, None if single else names, poses.skeleton.nodes, coords)
-    table = pd.DataFrame(values.reshape(len(frames), -1), index=index)
+    n_columns = math.prod(values.shape[1:])
+    table = pd.DataFrame(values.reshape(len(frames), n_columns), index=index)
     with (
         atomic_path(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,

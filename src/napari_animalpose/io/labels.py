@@ -21,7 +21,7 @@ from napari_animalpose.data.video import Video
 from napari_animalpose.errors import DataError, FileFormatError, OutputError
 from napari_animalpose.io.dlc import is_dlc_config, is_dlc_table
 from napari_animalpose.io.package import is_package
-from napari_animalpose.io.slp_videos import find_file, find_images
+from napari_animalpose.io.slp_videos import find_doubtful, find_file, find_images
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.registry import Registry
 
@@ -403,7 +403,8 @@ def relink_videos(project: Project, where: FilePath | Mapping[int | str, str]) -
     project : Project
     where : path or mapping
         A folder in which to find every missing video, or a mapping from a video (its
-        number, name or source) to the path of its file.
+        number, name or source) to the path of its file. A file in the folder that could
+        be one of several videos is none of them, see `slp_videos.find_doubtful`.
 
     Raises
     ------
@@ -421,13 +422,20 @@ def relink_videos(project: Project, where: FilePath | Mapping[int | str, str]) -
             moved.open()  # a path that leads nowhere is an error now, not later
             videos[number] = moved
         return project.with_videos(videos)
-    found = 0
-    for number, video in enumerate(project.videos):
-        if isinstance(video, LazyVideo) and not video.exists:
-            moved = _look_in(video, Path(where))
-            found += moved.exists
-            videos[number] = moved if moved.exists else video
-    if not found:
+    found = {
+        number: moved
+        for number, video in enumerate(videos)
+        if isinstance(video, LazyVideo) and not video.exists
+        if (moved := _look_in(video, Path(where))).exists
+    }
+    doubtful = find_doubtful(
+        [_path_of(video) for video in videos],
+        [_path_of(found.get(number, video)) for number, video in enumerate(videos)],
+    )
+    certain = found.keys() - doubtful
+    for number in certain:
+        videos[number] = found[number]
+    if not certain:
         names = ", ".join(video.name for video in project.videos)
         raise DataError(
             f"Expected missing videos ({names}) in {str(where)!r}; received none of them. "
@@ -438,6 +446,10 @@ def relink_videos(project: Project, where: FilePath | Mapping[int | str, str]) -
 
 def _move_video(video: Video, path: FilePath) -> LazyVideo:
     return video.relink(path) if isinstance(video, LazyVideo) else LazyVideo(path)
+
+
+def _path_of(video: Video) -> str | tuple[str, ...]:
+    return video.filename if isinstance(video, LazyVideo) else video.source
 
 
 def _look_in(video: LazyVideo, folder: Path) -> LazyVideo:

@@ -19,7 +19,7 @@ from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import FileFormatError
-from napari_animalpose.io.slp_videos import find_file, find_images
+from napari_animalpose.io.slp_videos import find_sources
 from napari_animalpose.io.video import LazyVideo
 
 __all__ = ["read_labelstudio"]
@@ -62,14 +62,14 @@ def _read(
     tasks: list[dict[str, Any]], path: Path, video_dirs: Sequence[str | PathLike[str]]
 ) -> Project:
     numbers: dict[str, int] = {}
-    videos: list[LazyVideo] = []
+    videos: list[dict[str, Any]] = []
     rows: list[tuple[int, int, dict[str, tuple[float, float]]]] = []
     for task in tasks:
         described = task["meta"]["video"]
         key = json.dumps(described["filename"])
         if key not in numbers:
             numbers[key] = len(videos)
-            videos.append(_open_video(described, path.absolute().parent, video_dirs))
+            videos.append(described)
         number, frame = numbers[key], int(described["frame_idx"])
         rows += [(number, frame, points) for points in _animals_of(task)]
     nodes = tuple(dict.fromkeys(node for *_, points in rows for node in points))
@@ -83,18 +83,14 @@ def _read(
         frame=np.array([frame for _, frame, _ in rows], np.int64),
         xy=xy,
     )
-    return Project(tuple(videos), poses, path=str(path))
+    names = [described["filename"] for described in videos]
+    sources = find_sources(names, path.absolute().parent, video_dirs)
+    opened = tuple(_open_video(*pair) for pair in zip(sources, videos, strict=True))
+    return Project(opened, poses, path=str(path))
 
 
-def _open_video(
-    described: dict[str, Any], folder: Path, video_dirs: Sequence[str | PathLike[str]]
-) -> LazyVideo:
-    name, shape = described["filename"], described.get("shape")
-    source = (
-        find_file(name, folder, video_dirs)
-        if isinstance(name, str)
-        else find_images(name, folder, video_dirs)
-    )
+def _open_video(source: str | list[str], described: dict[str, Any]) -> LazyVideo:
+    shape = described.get("shape")
     if not shape or len(shape) != 4:
         return LazyVideo(source)
     n, height, width, channels = (int(size) for size in shape)

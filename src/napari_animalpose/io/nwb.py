@@ -2,7 +2,8 @@
 
 One processing module per video, in it one `PoseEstimation` per animal and in that one
 series per node, with explicit times in seconds: times stay right for any frame rate and
-for frames without poses. Labels for training (`PoseTraining`) are read with `sleap_io`.
+for frames without poses. The description of a module names the video, for one without poses
+too. Labels for training (`PoseTraining`) are read with `sleap_io`.
 Layout: https://github.com/rly/ndx-pose.
 """
 
@@ -27,13 +28,13 @@ from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import FileFormatError
 from napari_animalpose.io.atomic import atomic_path
 from napari_animalpose.io.slots import assign_slots
-from napari_animalpose.io.slp_videos import find_file, read_fps
+from napari_animalpose.io.slp_videos import absolute_source, find_sources, read_fps
 from napari_animalpose.io.video import LazyVideo
 
 __all__ = ["read_nwb", "write_nwb"]
 
 _MODULE = "SLEAP_VIDEO_{number:03d}_{stem}"  # the name by which readers find poses
-_FPS = re.compile(r"([0-9.eE+-]+) frames a second")
+_SAID = re.compile(r"([0-9.eE+-]+) frames a second(?:, read from (.+))?$", re.DOTALL)
 
 
 def write_nwb(project: Project, path: Path) -> None:
@@ -67,10 +68,11 @@ def write_nwb(project: Project, path: Path) -> None:
     for number, video in enumerate(project.videos):
         known = read_fps(video)
         fps = known if known > 0 else 1.0
-        stem = Path(video.source.partition("::")[0]).stem.replace("/", "-")
+        source = absolute_source(video)
+        stem = Path(source.partition("::")[0]).stem.replace("/", "-")
         module = file.create_processing_module(
             _MODULE.format(number=number, stem=stem),
-            f"Poses in {video.name}, {fps!r} frames a second",
+            f"Poses in {video.name}, {fps!r} frames a second, read from {source}",
         )
         poses = project.poses.select(project.poses.video == number)
         rows, slots, names = assign_slots(poses)
@@ -79,7 +81,7 @@ def write_nwb(project: Project, path: Path) -> None:
             with warnings.catch_warnings():
                 # Readers look for the older of two ways to name the video.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                module.add(_make_estimation(poses.select(order), name, video.source, fps, skeleton))
+                module.add(_make_estimation(poses.select(order), name, source, fps, skeleton))
     with atomic_path(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about conventions, for programmers
         with pynwb.NWBHDF5IO(str(temporary), "w") as output:
@@ -153,23 +155,27 @@ def _read_estimations(
     ]
     found = [(module, groups) for module, groups in found if groups or "VIDEO" in module.name]
     groups = [group for _, inside in found for group in inside]
-    if not groups:
+    # Without poses the body plan is where all of them would refer to.
+    skeletons = groups or list(_members(modules.get("behavior", {}), "Skeletons").values())
+    if not found or not skeletons:
         raise FileFormatError(
             f"Expected poses in {str(path)!r}; received a NWB file without any. Choose another "
             "file.",
             path,
         )
-    skeleton = _read_skeleton(groups[0])
+    skeleton = _read_skeleton(skeletons[0])
     names: dict[str, int] = {}
-    tables, videos = [], []
+    tables, sources = [], []
     for number, (module, inside) in enumerate(found):
         fps = _find_rate(module, inside)
-        source = _text(inside[0]["original_videos"][0]) if inside else ""
-        videos.append(LazyVideo(find_file(source or path.stem, path.parent, video_dirs)))
+        sources.append(_find_source(module, inside) or path.stem)
         for group in inside:
             name = group.name.rpartition("/")[2].removeprefix("track=")
             track = names.setdefault(name, len(names))
             tables.append((number, track, *_read_points(group, skeleton, fps)))
+    videos = tuple(map(LazyVideo, find_sources(sources, path.parent, video_dirs)))
+    if not tables:
+        return Project(videos, Poses.empty(skeleton), path=str(path))
     poses = Poses.from_arrays(
         skeleton,
         video=np.concatenate([np.full(len(t[2]), t[0]) for t in tables]),
@@ -180,7 +186,7 @@ def _read_estimations(
         origin=Origin.PREDICTED,
         track_names=tuple(names),
     )
-    return Project(tuple(videos), poses, path=str(path))
+    return Project(videos, poses, path=str(path))
 
 
 def _text(value: Any) -> str:
@@ -219,13 +225,21 @@ def _times_of(series: h5py.Group) -> NDArray[np.float64]:
 
 def _find_rate(module: h5py.Group, groups: Sequence[h5py.Group]) -> float:
     """Return the frames a second of the video of a module."""
-    said = _FPS.search(_text(module.attrs.get("description", "")))
+    said = _SAID.search(_text(module.attrs.get("description", "")))
     if said:
         return float(said.group(1))
     times = [_times_of(series) for group in groups for series in _series_in(group).values()]
     steps = np.diff(np.unique(np.concatenate([*times, np.zeros(0)])))
     steps = steps[steps > 1e-6]
     return 1.0 / float(steps.min()) if len(steps) else 1.0
+
+
+def _find_source(module: h5py.Group, groups: Sequence[h5py.Group]) -> str:
+    """Return the path of the video of a module, empty if the file does not say."""
+    if groups:
+        return _text(groups[0]["original_videos"][0])
+    said = _SAID.search(_text(module.attrs.get("description", "")))
+    return (said.group(2) or "") if said else ""
 
 
 def _read_points(

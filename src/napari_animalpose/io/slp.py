@@ -156,7 +156,7 @@ def read_slp(
             return _read(file, path if origin is None else origin, video_dirs, origin is not None)
     except AnimalPoseError:
         raise
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError) as error:
         reason = str(error).strip("'\"").splitlines()[0] if str(error) else type(error).__name__
         raise FileFormatError(
             f"Expected a whole SLEAP label file; received {str(path)!r}, which is damaged or of "

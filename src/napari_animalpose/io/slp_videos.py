@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -20,15 +20,18 @@ from numpy.typing import NDArray
 
 from napari_animalpose.data.video import Video
 from napari_animalpose.errors import DataError, VideoError
-from napari_animalpose.io.video import LazyVideo, find_video
+from napari_animalpose.io.video import HDF5_SUFFIXES, LazyVideo, find_video
 
 if TYPE_CHECKING:
     from napari_animalpose.io.slp import SlpContents
 
 __all__ = [
+    "absolute_source",
     "choose_video_ids",
+    "find_doubtful",
     "find_file",
     "find_images",
+    "find_sources",
     "image_paths",
     "number_videos",
     "open_videos",
@@ -38,7 +41,6 @@ __all__ = [
 
 _EMBEDDED = re.compile(r"video(\d+)(/|$)")
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-_HDF5_SUFFIXES = (".h5", ".hdf5", ".slp")
 
 
 # -------------------------------------------------------------------------------- numbering
@@ -120,29 +122,36 @@ def open_videos(
     path : Path
         The label file.
     video_dirs : sequence of paths
-        Folders in which to look for files that are not where the row says.
+        Folders in which to look for files that are not where the row says, see
+        `find_sources`.
     """
-    return tuple(_open_video(json.loads(row), path, video_dirs) for row in rows)
+    described = [json.loads(row) for row in rows]
+    names = [_name_of(row) for row in described]
+    sources = find_sources(names, path.parent, video_dirs)
+    return tuple(
+        _open_video(row["backend"], path.absolute() if name == "." else source, name == ".")
+        for row, name, source in zip(described, names, sources, strict=True)
+    )
+
+
+def _name_of(row: dict[str, Any]) -> str | list[str]:
+    """Return the path in a row or, of a list of images, all paths."""
+    backend = row["backend"]
+    names: str | list[str] = backend.get("filenames") or backend.get(
+        "filename", row.get("filename", "")
+    )
+    return names
 
 
 def _open_video(
-    row: dict[str, Any], path: Path, video_dirs: Sequence[str | os.PathLike[str]]
+    backend: dict[str, Any], source: Path | str | list[str], is_embedded: bool
 ) -> LazyVideo:
-    backend = row["backend"]
-    name = backend.get("filename", row.get("filename", ""))
-    source: str | list[str]
-    if backend.get("filenames"):
-        source = find_images(backend["filenames"], path.parent, video_dirs)
-    elif name == ".":
-        source = str(path.absolute())
-    else:
-        source = find_file(name, path.parent, video_dirs)
     return LazyVideo(
         source,
         dataset=backend.get("dataset") or None,
         grayscale=_is_gray(backend),
         # Of embedded images the row counts those in the file, not the frames of the video.
-        shape=None if name == "." else _shape_of(backend),
+        shape=None if is_embedded else _shape_of(backend),
         fps=_fps_of(backend),
     )
 
@@ -164,6 +173,76 @@ def _is_gray(backend: dict[str, Any]) -> bool | None:
 def _fps_of(backend: dict[str, Any]) -> float | None:
     fps = backend.get("fps")
     return None if fps is None else float(fps)
+
+
+def find_sources(
+    names: Sequence[str | Sequence[str]],
+    folder: Path,
+    video_dirs: Sequence[str | os.PathLike[str]] = (),
+) -> list[str | list[str]]:
+    """Return where the videos of a label file are now, or their names if nowhere.
+
+    As `find_file`, and for lists of images `find_images`; but a file that would be taken for
+    another video too keeps its name, see `find_doubtful`.
+    """
+    found: list[str | list[str]] = [
+        find_file(name, folder, video_dirs)
+        if isinstance(name, str)
+        else find_images(name, folder, video_dirs)
+        for name in names
+    ]
+    for number in find_doubtful(names, found):
+        name = names[number]
+        found[number] = name if isinstance(name, str) else list(name)
+    return found
+
+
+def find_doubtful(
+    names: Sequence[str | Sequence[str]], found: Sequence[str | Sequence[str]]
+) -> set[int]:
+    """Return which videos were found in a file that is another video's.
+
+    Every camera may have its "video.mp4": if only one of these files is there, it is not all
+    of them. It belongs to the video whose path agrees with it in more parts from the end;
+    where several agree as much, nobody can tell, and all of them are returned. A path that
+    agrees as a whole is no guess.
+
+    Parameters
+    ----------
+    names : sequence
+        The path by which each video is known; of a list of images, all paths.
+    found : sequence
+        Where it was found.
+    """
+    here: dict[str, list[int]] = {}
+    for number, source in enumerate(found):
+        if os.path.exists(_first(source)):
+            here.setdefault(os.path.realpath(_first(source)), []).append(number)
+    doubtful: set[int] = set()
+    for numbers in here.values():
+        known = {number: _first(names[number]).replace("\\", "/") for number in numbers}
+        agreed = {
+            name: _count_agreeing(name, _first(found[number])) for number, name in known.items()
+        }
+        best = max(agreed.values())
+        owners = {name for name, count in agreed.items() if count == best}
+        if len(owners) > 1 and best < math.inf:
+            owners = set()
+        doubtful |= {number for number, name in known.items() if name not in owners}
+    return doubtful
+
+
+def _first(source: str | Sequence[str]) -> str:
+    """Return a path or the first of several, "" where there is none."""
+    return source if isinstance(source, str) else next(iter(source), "")
+
+
+def _count_agreeing(name: str, file: str) -> float:
+    """Return how many parts of two paths are equal from the end; infinite if all of a name."""
+    parts, others = PureWindowsPath(name).parts[::-1], PureWindowsPath(file).parts[::-1]
+    pairs = zip(parts, others, strict=False)
+    count = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(parts), len(others)))
+    return math.inf if count == len(parts) else count
 
 
 def find_file(name: str, folder: Path, video_dirs: Sequence[str | os.PathLike[str]] = ()) -> str:
@@ -254,16 +333,17 @@ def _move_path(text: str, old_folder: Path, new_folder: Path) -> str:
 def describe_video(video: Video) -> dict[str, Any]:
     """Return the row that SLEAP writes for a video.
 
-    A video that cannot be opened is described without its shape.
+    A video that cannot be opened is described without its shape. Readers look for a relative
+    path beside the label file, so that the path is absolute unless it leads nowhere.
     """
     try:
         shape: list[int] | None = [int(size) for size in video.shape]
     except VideoError:
         shape = None
     fps = read_fps(video)
-    paths = [path.as_posix() for path in image_paths(video)]
-    source, _, dataset = video.source.partition("::")
-    name = paths[0] if paths else Path(source).as_posix()
+    paths = [_absolute_name(path) for path in image_paths(video)]
+    source, _, dataset = absolute_source(video).partition("::")
+    name = paths[0] if paths else source
     backend: dict[str, Any] = {"type": _backend_of(name, bool(paths), bool(dataset))}
     backend |= {"filename": name, "shape": shape, "dataset": dataset, "input_format": ""}
     backend["grayscale"] = None if shape is None else shape[3] == 1
@@ -276,6 +356,23 @@ def describe_video(video: Video) -> dict[str, Any]:
         backend |= {"input_format": "channels_last", "convert_range": False}
         backend["has_embedded_images"] = bool(_EMBEDDED.match(dataset))
     return {"filename": name, "backend": backend}
+
+
+def _absolute_name(path: str | os.PathLike[str]) -> str:
+    """Return the text by which a file is found from any folder, with forward slashes.
+
+    A relative path that leads nowhere from here stays as it is.
+    """
+    path = Path(path)
+    if not path.is_absolute() and path.exists():
+        path = path.resolve() if ".." in path.parts else path.absolute()
+    return path.as_posix()
+
+
+def absolute_source(video: Video) -> str:
+    """Return the source of a video, its path absolute, see `_absolute_name`."""
+    path, mark, dataset = video.source.partition("::")
+    return _absolute_name(path) + mark + dataset
 
 
 def image_paths(video: Video) -> tuple[Path, ...]:
@@ -297,6 +394,6 @@ def _backend_of(name: str, is_list: bool, has_dataset: bool) -> str:
     suffix = Path(name).suffix.lower()
     if is_list or (suffix in _IMAGE_SUFFIXES and suffix not in (".tif", ".tiff")):
         return "ImageVideo"
-    if has_dataset or suffix in _HDF5_SUFFIXES:
+    if has_dataset or suffix in HDF5_SUFFIXES:
         return "HDF5Video"
     return "TiffVideo" if suffix in (".tif", ".tiff") else "MediaVideo"

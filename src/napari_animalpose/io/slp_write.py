@@ -106,7 +106,8 @@ def _new_contents(project: Project) -> SlpContents:
     with h5py.File("rest", "w", driver="core", backing_store=False) as rest:
         group = rest.create_group("metadata")
         group.attrs["format_id"] = NEW_FORMAT
-        group.attrs["json"] = np.bytes_(json.dumps({"version": "2.0.0", "skeletons": []}))
+        metadata = {"version": "2.0.0", "skeletons": [], "nodes": []}
+        group.attrs["json"] = np.bytes_(json.dumps(metadata))
         for name in ("tracks_json", "suggestions_json", "sessions_json", "videos_json"):
             rest.create_dataset(name, shape=(0,), maxshape=(None,), dtype=h5py.string_dtype())
         rest.flush()
@@ -363,7 +364,8 @@ def _make_instances(
     instances["instance_id"] = np.arange(len(rows))
     instances["instance_type"] = np.where(predicted, PREDICTED, USER)
     instances["frame_id"] = np.repeat(np.arange(len(layout.counts)), layout.counts)
-    instances["skeleton"] = contents.instances["skeleton"][0] if len(contents.instances) else 0
+    if len(contents.instances) and poses.skeleton == contents.skeleton:
+        instances["skeleton"] = contents.instances["skeleton"][0]  # else there is one alone
     instances["track"] = poses.track[rows]
     instances["score"][known] = np.where(old["instance_type"] == USER, old["score"], 0)
     instances["score"][predicted] = poses.score[rows][predicted]
@@ -405,11 +407,15 @@ def _write_metadata(file: h5py.File, project: Project, contents: SlpContents) ->
         group.attrs["format_id"] = OLDEST_WRITTEN_FORMAT
     provenance = dict(project.provenance)
     same_provenance = provenance == contents.provenance
-    if same_provenance and project.skeleton == contents.skeleton:
-        return
     text = group.attrs["json"]
     metadata = json.loads(text if isinstance(text, str | bytes) else text.tobytes())
-    if project.skeleton != contents.skeleton or not metadata["skeletons"]:
+    n_skeletons = len(metadata["skeletons"])
+    # Instances tell which of several skeletons is meant: without any there has to be one.
+    is_told = n_skeletons <= 1 or len(project.poses) > 0
+    same_skeleton = project.skeleton == contents.skeleton and is_told
+    if same_provenance and same_skeleton:
+        return
+    if not same_skeleton or not n_skeletons:
         metadata |= _encode_skeleton(project.skeleton)
     if not same_provenance:
         if "provenance_json" in file:

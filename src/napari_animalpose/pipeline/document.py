@@ -21,7 +21,7 @@ from napari_animalpose.data.project import Project
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.data.video import Video
 from napari_animalpose.errors import AnimalPoseError, DataError, OutputError
-from napari_animalpose.io.journal import Journal, Recovery, fingerprint, is_same_file
+from napari_animalpose.io.journal import Journal, Recovery, fingerprint, has_changed
 from napari_animalpose.io.labels import write_labels
 from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.io.video_edits import VideosEdit, describe_video, video_from_description
@@ -242,9 +242,7 @@ class Document:
     @property
     def has_changed_on_disk(self) -> bool:
         """Whether somebody else has written the file since it was opened or saved here."""
-        return self._saved is not None and not is_same_file(
-            fingerprint(self._project.path), self._saved
-        )
+        return self._saved is not None and has_changed(self._project.path, self._saved)
 
     # ------------------------------------------------------------------------------ editing
     def do(self, edit: Edit) -> None:

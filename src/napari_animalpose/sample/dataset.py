@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_animalpose.data.poses import Origin, Poses
 from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.errors import ConfigError, OutputError
+from napari_animalpose.io.atomic import atomic_path
 from napari_animalpose.sample.articulate import BodyState
 from napari_animalpose.sample.config import SampleConfig
 from napari_animalpose.sample.gait import place_feet
@@ -278,20 +279,24 @@ class Sample:
 
     def _write_tables(self, folder: Path) -> None:
         names, tracks = self.behavior_names, self.track_names
-        with (folder / "behavior.csv").open("w", encoding="utf-8") as file:
+        with (
+            atomic_path(folder / "behavior.csv") as temporary,
+            temporary.open("w", encoding="utf-8") as file,
+        ):
             file.write("frame,animal,behavior\n")
             for frame, row in enumerate(self.behavior.tolist()):
                 file.writelines(
                     f"{frame},{track},{names[label]}\n"
                     for track, label in zip(tracks, row, strict=True)
                 )
-        np.savez_compressed(
-            folder / "truth.npz",
-            points=self.points,
-            visibility=self.visibility,
-            stance=self.stance,
-            behavior=self.behavior,
-        )
+        with atomic_path(folder / "truth.npz") as temporary:
+            np.savez_compressed(
+                temporary,
+                points=self.points,
+                visibility=self.visibility,
+                stance=self.stance,
+                behavior=self.behavior,
+            )
 
 
 def body_length_px(config: SampleConfig, species: Species) -> float:

@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from napari_animalpose.errors import VideoError
 from napari_animalpose.io.video._array import ArrayVideo
-from napari_animalpose.io.video._base import BaseVideo, VideoOptions, missing_video
+from napari_animalpose.io.video._base import (
+    HDF5_SUFFIXES,
+    BaseVideo,
+    VideoOptions,
+    missing_video,
+)
 from napari_animalpose.io.video._cache import DEFAULT_CACHE_BYTES, FrameCache
 from napari_animalpose.io.video._lazy import LazyVideo, find_video
 from napari_animalpose.io.video._pixels import PixelRule, choose_rule, to_luma
@@ -22,6 +27,7 @@ from napari_animalpose.registry import Registry
 __all__ = [
     "BACKENDS",
     "DEFAULT_CACHE_BYTES",
+    "HDF5_SUFFIXES",
     "ArrayVideo",
     "BaseVideo",
     "FrameCache",
@@ -55,7 +61,7 @@ for _suffix in _MEDIA_SUFFIXES:
     BACKENDS.register(_suffix, f"{_HERE}._ffmpeg:open_media")
 for _suffix in (".tif", ".tiff"):
     BACKENDS.register(_suffix, f"{_HERE}._tiff:open_tiff")
-for _suffix in (".h5", ".hdf5", ".slp"):
+for _suffix in HDF5_SUFFIXES:
     BACKENDS.register(_suffix, f"{_HERE}._hdf5:open_hdf5")
 for _suffix in (".png", ".jpg", ".jpeg", ".bmp"):
     BACKENDS.register(_suffix, f"{_HERE}._images:open_image")

@@ -18,7 +18,16 @@ from napari_animalpose.errors import CancelledError, VideoError
 from napari_animalpose.io.video._cache import DEFAULT_CACHE_BYTES, FrameCache
 from napari_animalpose.io.video._pixels import PixelRule, choose_rule, sample_indices
 
-__all__ = ["BaseVideo", "RawVideo", "VideoOptions", "check_file", "missing_video"]
+__all__ = [
+    "HDF5_SUFFIXES",
+    "BaseVideo",
+    "RawVideo",
+    "VideoOptions",
+    "check_file",
+    "missing_video",
+]
+
+HDF5_SUFFIXES = (".h5", ".hdf5", ".slp")  # files with data sets inside
 
 
 @dataclass(frozen=True)

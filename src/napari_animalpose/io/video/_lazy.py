@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_animalpose.errors import VideoError
-from napari_animalpose.io.video._base import missing_video
+from napari_animalpose.io.video._base import HDF5_SUFFIXES, missing_video
 from napari_animalpose.io.video._cache import DEFAULT_CACHE_BYTES
 
 if TYPE_CHECKING:
@@ -176,7 +176,8 @@ class LazyVideo:
         ----------
         target : path or sequence of paths
             The new file or list of images. For a list of images also the folder that
-            holds them: each is looked for by its name.
+            holds them: each is looked for by its name. Only of an HDF5 file or SLEAP
+            package is the data set the same: a movie in its place has none.
 
         Raises
         ------
@@ -196,11 +197,12 @@ class LazyVideo:
                     f"{len(new)}. Give one for each frame, in the same order.",
                     self._filename[0],
                 )
+        has_datasets = isinstance(new, str) and new.lower().endswith(HDF5_SUFFIXES)
         return LazyVideo(
             new,
-            dataset=self._dataset,
+            dataset=self._dataset if has_datasets else None,
             grayscale=self._grayscale,
-            layout=self._layout,
+            layout=self._layout if has_datasets else None,
             shape=self._shape,
             fps=self._known_fps,
             cache_bytes=self._cache_bytes,
@@ -283,13 +285,13 @@ def find_video(
     Returns
     -------
     pathlib.Path or None
-        None if it is in none of the folders.
+        Absolute; None if it is in none of the folders.
     """
     name = fspath(filename)
     direct = Path(name)
     if direct.is_absolute() and direct.exists():
         return direct
-    folders = [Path(folder) for folder in search_dirs]
+    folders = [Path(folder).absolute() for folder in search_dirs]
     candidates = [folder / name for folder in folders if not direct.is_absolute()]
     parts = _split_path(name)
     for first in range(len(parts)):
