@@ -350,9 +350,10 @@ class PredictConfig(Config):
         left out: one faint point of an animal is likely, an animal of faint points is not.
         For the pipelines that find points first: single and bottom-up.
     min_instance_score : float
-        Animals with a lower score are left out: the confidence that an animal is there,
-        times the mean confidence of all its points, those that are missing included. For
-        the pipelines that find animals first: top-down.
+        Animals with a lower score are left out. Top-down, it is the confidence that an
+        animal is there, times the mean confidence of all its points; bottom-up the mean of
+        all its points and edges. What is missing counts as 0: a few faint points are dirt.
+        For the pipelines topdown, topdown-id and bottomup.
     min_class_probability : float
         An animal is given an identity only where it has at least this probability, and
         is left without one otherwise.
@@ -370,7 +371,7 @@ class PredictConfig(Config):
     min_line_score: float = 0.25
     min_points: int = 2
     min_mean_confidence: float = 0.4
-    min_instance_score: float = 0.05
+    min_instance_score: float = 0.1
     min_class_probability: float = 0.2
     precision: Precision = "auto"
     sleap_exact: bool = False

@@ -367,3 +367,16 @@ def test_ghosts_are_left_out_before_the_animals_are_counted():
     for most in (0, 2):
         how = Grouping(STRIDE, ghost_px=4.5, max_instances=most)
         assert_same_animals(group_peaks(points, values, fields, SKELETON, how).points[0], truth)
+
+
+def test_animals_of_a_few_faint_points_are_left_out():
+    """Two points at .5 joined with 1 are 2 of the 11 parts of an animal."""
+    truth = place((60, 60, 0), (180, 180, 0))
+    truth[1, 2:] = np.nan
+    points, values, fields = ideal(truth)
+    values = np.where(values > 0, 0.5, 0).astype(np.float32)
+    for least, count in ((0.0, 2), (0.17, 2), (0.2, 1), (0.9, 0)):
+        found = group_peaks(points, values, fields, SKELETON, Grouping(STRIDE, min_score=least))
+        assert found.points.shape[1] == count, least
+    scores = group_peaks(points, values, fields, SKELETON, Grouping(STRIDE)).scores
+    np.testing.assert_allclose(scores, [[(6 * 0.5 + 5) / 11, 2 / 11]], atol=0.02)

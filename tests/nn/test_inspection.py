@@ -453,7 +453,7 @@ def test_crops_say_what_became_of_them():
     for verdict, words in [
         (CropVerdict.DUPLICATE, "in a better crop"),
         (CropVerdict.SURPLUS, "2 better animals are allowed"),
-        (CropVerdict.FAINT, "confidence of all points) is below 0.05"),
+        (CropVerdict.FAINT, "confidence of all points) is below 0.10"),
         (CropVerdict.NO_POINTS, "no point in it reaches 0.20"),
     ]:
         seen.crops.verdict[0] = verdict

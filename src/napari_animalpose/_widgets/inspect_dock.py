@@ -196,8 +196,10 @@ class InspectDock(QWidget):
             hidden += ["min_line_score", "min_points"]
         if not info.identifies:
             hidden.append("min_class_probability")
-        is_top_down = info.pipeline.startswith("topdown")
-        hidden.append("min_mean_confidence" if is_top_down else "min_instance_score")
+        if info.pipeline.startswith("topdown"):
+            hidden.append("min_mean_confidence")
+        elif not info.joins_lines:
+            hidden.append("min_instance_score")
         if not self.thresholds.problem:
             self.thresholds.set_layout({"peak_threshold": ""}, hidden, {})
             self.thresholds.setValue(self.thresholds.value())

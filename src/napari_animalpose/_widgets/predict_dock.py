@@ -243,8 +243,10 @@ class PredictDock(QWidget):
             hidden.append("min_class_probability")
         if not info.is_sleap:
             hidden.append("sleap_exact")
-        is_top_down = info.pipeline.startswith("topdown")
-        hidden.append("min_mean_confidence" if is_top_down else "min_instance_score")
+        if info.pipeline.startswith("topdown"):
+            hidden.append("min_mean_confidence")
+        elif not info.joins_lines:
+            hidden.append("min_instance_score")
         if self.options.problem:
             return  # what a person types stays as it is
         self.options.set_layout(_TOP_OPTIONS, hidden, {})

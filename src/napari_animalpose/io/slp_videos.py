@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_animalpose.io.slp import SlpContents
 
 __all__ = [
+    "absolute_name",
     "absolute_source",
     "choose_video_ids",
     "find_doubtful",
@@ -341,7 +342,7 @@ def describe_video(video: Video) -> dict[str, Any]:
     except VideoError:
         shape = None
     fps = read_fps(video)
-    paths = [_absolute_name(path) for path in image_paths(video)]
+    paths = [absolute_name(path) for path in image_paths(video)]
     source, _, dataset = absolute_source(video).partition("::")
     name = paths[0] if paths else source
     backend: dict[str, Any] = {"type": _backend_of(name, bool(paths), bool(dataset))}
@@ -358,7 +359,7 @@ def describe_video(video: Video) -> dict[str, Any]:
     return {"filename": name, "backend": backend}
 
 
-def _absolute_name(path: str | os.PathLike[str]) -> str:
+def absolute_name(path: str | os.PathLike[str]) -> str:
     """Return the text by which a file is found from any folder, with forward slashes.
 
     A relative path that leads nowhere from here stays as it is.
@@ -370,9 +371,9 @@ def _absolute_name(path: str | os.PathLike[str]) -> str:
 
 
 def absolute_source(video: Video) -> str:
-    """Return the source of a video, its path absolute, see `_absolute_name`."""
+    """Return the source of a video, its path absolute, see `absolute_name`."""
     path, mark, dataset = video.source.partition("::")
-    return _absolute_name(path) + mark + dataset
+    return absolute_name(path) + mark + dataset
 
 
 def image_paths(video: Video) -> tuple[Path, ...]:

@@ -13,6 +13,7 @@ from napari_animalpose.data.edit_kinds import Edit, Holder, read_header
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.video import Video
 from napari_animalpose.errors import DataError
+from napari_animalpose.io.slp_videos import absolute_name
 from napari_animalpose.io.video import LazyVideo
 
 __all__ = ["VideosEdit", "describe_video", "video_from_description"]
@@ -95,7 +96,12 @@ def describe_video(video: Video) -> dict[str, Any]:
     is made of its description is a video that is not where it should be.
     """
     if isinstance(video, LazyVideo):
-        return video.describe()
+        known = video.describe()
+        name = known["filename"]  # a journal may be read from anywhere
+        known["filename"] = (
+            absolute_name(name) if isinstance(name, str) else [absolute_name(n) for n in name]
+        )
+        return known
     shape = [int(side) for side in video.shape]
     return {
         "filename": video.source,

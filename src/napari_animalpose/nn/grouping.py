@@ -67,6 +67,8 @@ class Grouping:
         Animals with fewer points are left out. Where it is 1, a single peak is an animal.
     min_mean_height : float
         Animals whose peaks have a lower mean height are left out.
+    min_score : float
+        Animals with a lower score (of `Instances`) are left out.
     ghost_px : float
         How far apart two peaks of one place can be. Faint animals that stand on the points
         of better ones are left out; 0 keeps them. See `ghosts.find_ghosts`.
@@ -84,6 +86,7 @@ class Grouping:
     max_gap_px: float = 0.0
     min_points: int = 2
     min_mean_height: float = 0.0
+    min_score: float = 0.0
     ghost_px: float = 0.0
     max_instances: int = 0
 
@@ -182,7 +185,9 @@ def group_peaks(
     peaks, evidence = _assemble(points, values, scores, sources, edges, order)
     if how.max_gap_px > 0:
         merge_fragments(peaks, evidence, _take(points, peaks), skeleton, how.max_gap_px)
-    peaks, evidence = _select(peaks, evidence, _take(values[..., None], peaks)[..., 0], how)
+    n_parts = len(skeleton) + len(edges)
+    heights = _take(values[..., None], peaks)[..., 0]
+    peaks, evidence = _select(peaks, evidence, heights, n_parts, how)
     if how.ghost_px > 0:
         peaks, evidence = _drop_ghosts(peaks, evidence, _take(points, peaks), how.ghost_px)
     if how.max_instances:
@@ -194,7 +199,7 @@ def group_peaks(
     return Instances(
         _take(points, peaks),
         _take(values[..., None], peaks)[..., 0],
-        (evidence / (len(skeleton) + len(edges))).astype(np.float32),
+        (evidence / n_parts).astype(np.float32),
         peaks,
         candidates,
     )
@@ -434,6 +439,7 @@ def _select(
     peaks: NDArray[np.int64],
     evidence: NDArray[np.float64],
     heights: NDArray[np.float32],
+    n_parts: int,
     how: Grouping,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Animals with enough points by descending evidence: -1 and NaN pad shorter lists."""
@@ -441,6 +447,7 @@ def _select(
     enough = (count >= max(1, how.min_points)) & (
         np.nansum(heights, axis=-1) >= how.min_mean_height * count
     )
+    enough &= evidence >= how.min_score * n_parts
     rank = np.where(enough, np.maximum(evidence, 1e-9), 0)
     peaks, evidence = _keep_first(
         np.where(enough[..., None], peaks, -1), np.where(enough, evidence, np.nan), rank

@@ -48,6 +48,7 @@ class BottomUpDetector:
             max_gap_px=GAP_EDGES * model.max_edge_px,
             min_points=config.min_points,
             min_mean_height=config.min_mean_confidence,
+            min_score=config.min_instance_score,
             ghost_px=GHOST_SIGMAS * model.sigma_px,
             max_instances=config.max_instances,
         )

@@ -70,6 +70,7 @@ class BottomUpInspector:
             "min_support": how.min_support,
             "min_points": how.min_points,
             "min_mean_confidence": how.min_mean_height,
+            "min_instance_score": how.min_score,
             "max_instances": how.max_instances,
         }
         return Findings(
