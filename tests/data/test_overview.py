@@ -167,6 +167,14 @@ def test_score_is_the_mean_of_instances_and_of_points_where_those_have_none():
     )
 
 
+def test_labels_have_no_score():
+    """One that was a prediction of another program may have been scored up to 40."""
+    poses = make_poses(
+        [0, 0, 1], [Origin.USER, Origin.PREDICTED, Origin.CORRECTED], scores=[9, 1, 9]
+    )
+    np.testing.assert_array_equal(Overview(poses, 0, 2).curve("score").values, [1, np.nan])
+
+
 def test_count_is_that_of_instances():
     poses = make_poses([1, 1, 3], tracks=[0, 1, 0])
     overview = Overview(poses, 0, 4)

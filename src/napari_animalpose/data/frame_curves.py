@@ -49,10 +49,14 @@ class CurveKind:
 
 # --------------------------------------------------------------------- of an instance
 def measure_score(rows: Poses) -> NDArray[np.float32]:
-    """Return the confidence of every instance, (N,): its own or the mean of its points."""
+    """Return the confidence of every prediction, (N,): its own or the mean of its points.
+
+    Labels have none, NaN: what they were made of may have been scored on another scale.
+    """
     score = rows.score.copy()
     for part in _chunks(np.flatnonzero(np.isnan(score))):
         score[part] = _mean_of_present(rows.point_score[part])
+    score[rows.is_label] = np.nan
     return score
 
 
