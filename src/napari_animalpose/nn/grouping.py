@@ -448,11 +448,7 @@ def _select(
         np.nansum(heights, axis=-1) >= how.min_mean_height * count
     )
     enough &= evidence >= how.min_score * n_parts
-    rank = np.where(enough, np.maximum(evidence, 1e-9), 0)
-    peaks, evidence = _keep_first(
-        np.where(enough[..., None], peaks, -1), np.where(enough, evidence, np.nan), rank
-    )
-    return peaks, evidence
+    return _keep(peaks, evidence, enough)
 
 
 def _drop_ghosts(
@@ -465,10 +461,17 @@ def _drop_ghosts(
     real = np.isfinite(evidence)
     for frame in range(len(peaks)):
         real[frame] &= ~find_ghosts(places[frame], evidence[frame], radius_px)
+    return _keep(peaks, evidence, real)
+
+
+def _keep(
+    peaks: NDArray[np.int64], evidence: NDArray[np.float64], which: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Keep some animals, by descending evidence: -1 and NaN pad shorter lists."""
     return _keep_first(
-        np.where(real[..., None], peaks, -1),
-        np.where(real, evidence, np.nan),
-        np.where(real, np.maximum(evidence, 1e-9), 0),
+        np.where(which[..., None], peaks, -1),
+        np.where(which, evidence, np.nan),
+        np.where(which, np.maximum(evidence, 1e-9), 0),
     )
 
 
