@@ -10,7 +10,7 @@ from napari_animalpose.data.poses import Poses
 from napari_animalpose.errors import VideoError
 from napari_animalpose.pipeline.document import Document
 
-__all__ = ["explain_missing", "first_to_show", "guess_shape", "measure_animal"]
+__all__ = ["UNKNOWN_PX", "explain_missing", "first_to_show", "guess_shape", "measure_animal"]
 
 UNKNOWN_PX = 80.0  # an animal of which nothing is known
 

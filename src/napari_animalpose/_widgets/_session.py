@@ -24,6 +24,7 @@ from napari_animalpose._widgets._canvas import Canvas
 from napari_animalpose._widgets._dialogs import Dialogs, busy_cursor
 from napari_animalpose._widgets._docks import show_dock
 from napari_animalpose._widgets._first_look import (
+    UNKNOWN_PX,
     explain_missing,
     first_to_show,
     guess_shape,
@@ -124,7 +125,7 @@ class Session(QObject):
         self._given_up: weakref.ref[Document] | None = None  # its edits are not wanted
         self._range: tuple[int, int] | None = None
         self._array: VideoArray | None = None
-        self.animal_px = 80.0
+        self.animal_px = UNKNOWN_PX
         self._autosave = QTimer(self)
         self._autosave.timeout.connect(self._save_quietly)
         self._watch = WindowWatch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,7 +114,7 @@ class SuggestionsTab(QWidget):
         self.previous.clicked.connect(lambda: self.table.go(-1))
         self.next.clicked.connect(lambda: self.table.go(1))
         self.remove.clicked.connect(self._remove)
-        self.clear.clicked.connect(lambda: self._replace([]))
+        self.clear.clicked.connect(lambda: self._replace([], {}))
         self.session.document_changed.connect(self._forget)
         self.session.marks_changed.connect(self._read)
         self.session.frame_changed.connect(self._follow)
@@ -146,23 +147,25 @@ class SuggestionsTab(QWidget):
             self.session.show_info("There is no other frame so far apart from the rest.")
             return
         new = [(video, frame) for video, frame in found.frames.tolist()]
-        self._reasons |= dict(zip(new, found.reasons, strict=True))
+        reasons = self._reasons | dict(zip(new, found.reasons, strict=True))
         kept = self._frames if self.keep.isChecked() else []
-        self._replace(kept + [frame for frame in new if frame not in set(kept)])
+        self._replace(kept + [frame for frame in new if frame not in set(kept)], reasons)
 
-    def _replace(self, frames: list[tuple[int, int]]) -> None:
+    def _replace(
+        self, frames: list[tuple[int, int]], reasons: Mapping[tuple[int, int], str]
+    ) -> None:
         document = self.session.document
         if document is None:
             return
-        reasons = [self._reasons.get(frame, "") for frame in frames]
+        told = [reasons.get(frame, "") for frame in frames]
         self.session.do(
-            document.replace_suggestions(np.array(frames, np.int32).reshape(-1, 2), reasons)
+            document.replace_suggestions(np.array(frames, np.int32).reshape(-1, 2), told)
         )
 
     def _remove(self) -> None:
         row = self.table.current
         if 0 <= row < len(self._frames):
-            self._replace(self._frames[:row] + self._frames[row + 1 :])
+            self._replace(self._frames[:row] + self._frames[row + 1 :], self._reasons)
 
     def _go(self, row: int) -> None:
         video, frame = self._frames[row]
@@ -172,16 +175,14 @@ class SuggestionsTab(QWidget):
     # ------------------------------------------------------------------------- reading
     def _forget(self) -> None:
         self.work.cancel()
-        self._reasons.clear()
         self._read()
 
     def _read(self) -> None:
         document = self.session.document
         pairs = [] if document is None else document.suggestions.tolist()
         self._frames = [(video, frame) for video, frame in pairs]
-        if document is not None and document.suggestion_reasons:
-            told = zip(self._frames, document.suggestion_reasons, strict=True)
-            self._reasons |= {frame: reason for frame, reason in told if reason}
+        reasons = () if document is None else document.suggestion_reasons  # or none at all
+        self._reasons = dict(zip(self._frames, reasons, strict=False))
         many = document is not None and len(document.videos) > 1
         records = [self._describe(video, frame, many) for video, frame in self._frames]
         self.table.set_records(records)
