@@ -12,6 +12,7 @@ from napari_animalpose.data.skeleton import Skeleton
 from napari_animalpose.io.video import open_video
 from napari_animalpose.jobs import StopRequest
 from napari_animalpose.pipeline import prediction
+from napari_animalpose.pipeline.looked_at import looked_at_frames
 
 SKELETON = Skeleton(("a", "b"))
 BATCH, BATCH_S = 4, 0.01
@@ -48,4 +49,4 @@ def predict_slowly(n_frames, *, on_event, should_stop):
     found = prediction.predict(
         project, "no run", stream=True, on_event=on_event, should_stop=should_stop
     )
-    return found.poses, prediction.looked_at_frames(found)
+    return found.poses, looked_at_frames(found)

@@ -11,7 +11,7 @@ from napari_animalpose.data.poses import Origin
 from napari_animalpose.data.project import Project
 from napari_animalpose.io.labels import write_labels
 from napari_animalpose.io.runs import RunFolder, write_json
-from napari_animalpose.pipeline.prediction import FRAMES_KEY
+from napari_animalpose.pipeline.looked_at import FRAMES_KEY
 
 
 def write_finished_run(

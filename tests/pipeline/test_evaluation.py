@@ -18,7 +18,7 @@ from napari_animalpose.pipeline.evaluation import (
     draw_evaluation,
     error_radii,
 )
-from napari_animalpose.pipeline.prediction import FRAMES_KEY
+from napari_animalpose.pipeline.looked_at import FRAMES_KEY
 
 SKELETON = Skeleton(("a", "b"))
 ANIMAL = np.array([[10.0, 10.0], [30.0, 25.0]])  # 25 px from a to b

@@ -24,12 +24,9 @@ from napari_animalpose.pipeline import (
     prediction,
     read,
 )
+from napari_animalpose.pipeline.looked_at import looked_at_frames, predicted_frames
 from napari_animalpose.pipeline.predicted_parts import join_parts
-from napari_animalpose.pipeline.prediction import (
-    looked_at_frames,
-    predict_and_track,
-    predicted_frames,
-)
+from napari_animalpose.pipeline.prediction import predict_and_track
 
 ALL_POINTS = PredictConfig(
     peak_threshold=0.0, min_mean_confidence=0.0, precision="float32", batch_size=4

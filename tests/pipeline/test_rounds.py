@@ -18,7 +18,7 @@ from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.pipeline.comparing import FIGURES, compare_runs
 from napari_animalpose.pipeline.evaluation import evaluate
 from napari_animalpose.pipeline.held_out import common_held_out, read_split_of
-from napari_animalpose.pipeline.prediction import FRAMES_KEY
+from napari_animalpose.pipeline.looked_at import FRAMES_KEY
 from napari_animalpose.pipeline.rounds import (
     compare_rounds,
     draw_rounds,

@@ -18,8 +18,8 @@ from napari_animalpose.io.video import LazyVideo
 from napari_animalpose.io.video_writer import VideoWriter
 from napari_animalpose.nn.autoconfig import choose_config, measure_labels
 from napari_animalpose.pipeline import predict, read
+from napari_animalpose.pipeline.looked_at import predicted_frames
 from napari_animalpose.pipeline.model_info import describe_model
-from napari_animalpose.pipeline.prediction import predicted_frames
 from napari_animalpose.pipeline.start import choose_gentle, open_start
 
 ANIMAL = np.array([[[20.0, 30.0], [32.0, 30.0]]])

@@ -23,10 +23,11 @@ from napari_animalpose.data.edit_sequence import EditSequence, chain_edits
 from napari_animalpose.data.poses import Poses
 from napari_animalpose.data.project import Project
 from napari_animalpose.data.schema_edits import replace_skeleton
+from napari_animalpose.pipeline.looked_at import looked_at_frames
 from napari_animalpose.pipeline.merging import MERGE_MODES, merge_predictions
 from napari_animalpose.pipeline.model_info import ModelInfo
 from napari_animalpose.pipeline.predicted_parts import PREDICTED, PredictedPart, join_parts
-from napari_animalpose.pipeline.prediction import looked_at_frames, predict_and_track
+from napari_animalpose.pipeline.prediction import predict_and_track
 
 if TYPE_CHECKING:
     from napari_animalpose._widgets._session import Session

@@ -26,7 +26,7 @@ from napari_animalpose.nn.metrics import (
 )
 from napari_animalpose.nn.metrics import evaluate as evaluate_poses
 from napari_animalpose.pipeline.files import parse_frames_of_videos, read, select_frames
-from napari_animalpose.pipeline.prediction import predicted_frames
+from napari_animalpose.pipeline.looked_at import predicted_frames
 from napari_animalpose.pipeline.worst import mean_errors
 from napari_animalpose.tracking.metrics import TrackEvaluation, evaluate_tracks
 

@@ -28,21 +28,14 @@ from napari_animalpose.pipeline.files import (
     parse_frames_of_videos,
     read,
 )
-from napari_animalpose.pipeline.looked_at import FRAMES_KEY, looked_at_frames, predicted_frames
+from napari_animalpose.pipeline.looked_at import FRAMES_KEY
 from napari_animalpose.pipeline.predicted_parts import PartStream
 from napari_animalpose.pipeline.tracking import track
 
 if TYPE_CHECKING:
     from napari_animalpose.nn.inference import Predictor
 
-__all__ = [
-    "FRAMES_KEY",
-    "load_predictor",
-    "looked_at_frames",
-    "predict",
-    "predict_and_track",
-    "predicted_frames",
-]
+__all__ = ["load_predictor", "predict", "predict_and_track"]
 
 FilePath = str | PathLike[str]
 
